@@ -1,0 +1,109 @@
+/**
+ * The kind record: describes a type of resource once. Operations, permissions, JSON Schema, references, delete
+ * protection, audit diff, CLI and forms are derived from it.
+ */
+import type { z } from 'zod';
+import type { Bound } from './caller.ts';
+import type { Question } from './decision.ts';
+import type { FieldError } from './errors.ts';
+import type { Scalar } from './matcher.ts';
+import type { Level, ScopePath } from './scope.ts';
+import type { Entry, World } from './world.ts';
+
+/** A word that permissions can be about. Sessions, executions and audit are nouns without documents. */
+export interface Noun {
+  /** Snake case, as in permissions. */
+  readonly name: string;
+  readonly levels: readonly Level[];
+  /** All verbs, the standard four included where they apply. No verb implies another. */
+  readonly verbs: readonly string[];
+}
+
+/** Uid a reference at this JSON Pointer of the spec was resolved to; undefined when it dangles. */
+export type ResolvedRefs = (pointer: string) => string | undefined;
+
+/** A document as it will be saved, references resolved. */
+export interface Draft<S> {
+  readonly scope: ScopePath;
+  readonly identifier: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly spec: S;
+  readonly refs: ResolvedRefs;
+}
+
+export interface Given {
+  readonly bound: Bound;
+  /** Why the change gives this, for the refusal and the audit. */
+  readonly why: string;
+  /** A permission that allows the change without holding what it gives. */
+  readonly unless?: Question;
+  readonly pointer?: string;
+}
+
+export interface Kind<S = never> extends Noun {
+  /** Strict zod object; fields carry marks (`ref`, `scope`, `secret`, `immutable`, …) from `marks.ts`. */
+  readonly spec: z.ZodType<S>;
+  /** Version of the stored spec; `upgraders[i]` is pure and lifts version i+1 to i+2. */
+  readonly version: number;
+  readonly upgraders?: readonly ((old: unknown) => unknown)[];
+  /** The identifier is never given out twice at its scope. */
+  readonly retires?: true;
+  /** Attributes that conditions may read, by name. */
+  readonly attributes?: Readonly<Record<string, (spec: S) => Scalar | undefined>>;
+  /** What the engine holds in memory of it, compiled. Pure. */
+  readonly facts?: (draft: Draft<S>) => unknown;
+  /** Faults of a draft against the world the call leaves. Pure; pointers start at the spec. */
+  readonly check?: (draft: Draft<S>, after: World) => readonly FieldError[];
+  /** What saving it gives away (CONTRACTS §5). `before` is null on create, `after` on delete. */
+  readonly gives?: (change: { before: Entry | null; after: Entry | null; worldBefore: World; worldAfter: World }) => readonly Given[];
+  /** Part of trust and access: tokens change it only when made with `mayAdminister`. */
+  readonly administers?: true;
+}
+
+/** A kind whose spec type is nobody's business: what registries and the generic code hold. */
+// The one place where a spec's type is forgotten: parsing by `spec` is what makes it true again.
+export type AnyKind = Kind<any>; // oxlint-disable-line typescript/no-explicit-any
+
+/** `role_binding` → `RoleBinding`. */
+export function manifestKind(name: string): string {
+  return name.split('_').map((part) => part[0]!.toUpperCase() + part.slice(1)).join('');
+}
+
+/** `role_binding` → `role-bindings`, `policy` → `policies`. */
+export function collectionOf(name: string): string {
+  const words = name.replaceAll('_', '-');
+  return words.endsWith('y') ? `${words.slice(0, -1)}ies` : `${words}s`;
+}
+
+/** All nouns and kinds of the product, by each of their names. */
+export class Kinds {
+  readonly nouns: ReadonlyMap<string, Noun>;
+  readonly kinds: ReadonlyMap<string, AnyKind>;
+  readonly #byManifest: ReadonlyMap<string, AnyKind>;
+
+  constructor(nouns: readonly Noun[], kinds: readonly AnyKind[]) {
+    this.kinds = new Map(kinds.map((kind) => [kind.name, kind]));
+    this.nouns = new Map([...nouns, ...kinds].map((noun) => [noun.name, noun]));
+    this.#byManifest = new Map(kinds.map((kind) => [manifestKind(kind.name), kind]));
+  }
+
+  byManifest(kind: string): AnyKind | undefined {
+    return this.#byManifest.get(kind);
+  }
+
+  manifestNames(): Iterable<string> {
+    return this.#byManifest.keys();
+  }
+
+  /** Splits `<kind>.<verb>` when both exist; unknown permissions are nobody's. */
+  permission(name: string): { noun: Noun; verb: string } | null {
+    const dot = name.indexOf('.');
+    const noun = this.nouns.get(name.slice(0, dot));
+    const verb = name.slice(dot + 1);
+    return noun !== undefined && noun.verbs.includes(verb) ? { noun, verb } : null;
+  }
+
+  *permissions(): Generator<string> {
+    for (const noun of this.nouns.values()) for (const verb of noun.verbs) yield `${noun.name}.${verb}`;
+  }
+}

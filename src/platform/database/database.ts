@@ -1,0 +1,101 @@
+/** The one handle on PostgreSQL: reads, transactions that run again after a serialization failure, and notifications. */
+import { Kysely, PostgresDialect } from 'kysely';
+import type { Transaction } from 'kysely';
+import { Client, Pool, types } from 'pg';
+import type { ClientConfig } from 'pg';
+import { Refusal, refusal } from '#kernel/errors.ts';
+import type { Tables } from './tables.ts';
+import { applicationRole } from './migrate.ts';
+
+
+export type Tx = Transaction<Tables>;
+/** What reads may use: the pool, or a transaction. */
+export type Reader = Kysely<Tables>;
+
+export interface Database {
+  readonly read: Reader;
+  /** Runs `work` in one transaction; it may run again, so it does nothing but SQL. */
+  transaction<T>(work: (tx: Tx) => Promise<T>, options?: { readonly isolation?: 'read committed' | 'repeatable read' }): Promise<T>;
+  /** Calls `wake` on every NOTIFY of the channel; reconnects by itself. Only a hint: polling carries the guarantee. */
+  listen(channel: string, wake: (payload: string) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly login: ClientConfig;
+  readonly maxConnections: number;
+  readonly onError: (error: Error) => void;
+}
+
+const retriedStates = new Set(['40001', '40P01']);
+const lostStates = new Set(['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08006']);
+const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT']);
+const maxAttempts = 5;
+
+const int8 = 20;
+types.setTypeParser(int8, Number);
+
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const login: ClientConfig = { ...options.login, options: `-c role=${applicationRole} -c timezone=UTC`, connectionTimeoutMillis: 5_000 };
+  const pool = new Pool({ ...login, max: options.maxConnections, statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 });
+  pool.on('error', options.onError);
+  const read = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const listeners: Client[] = [];
+  let closed = false;
+
+  async function transaction<T>(work: (tx: Tx) => Promise<T>, { isolation = 'read committed' as 'read committed' | 'repeatable read' } = {}): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await read.transaction().setIsolationLevel(isolation).execute(work);
+      } catch (error) {
+        if (attempt < maxAttempts && retriedStates.has(stateOf(error))) continue;
+        throw asRefusal(error);
+      }
+    }
+  }
+
+  async function listen(channel: string, wake: (payload: string) => void): Promise<void> {
+    const client = new Client(login);
+    client.on('notification', (message) => wake(message.payload ?? ''));
+    client.on('error', (error) => {
+      options.onError(error);
+      const at = listeners.indexOf(client);
+      if (at !== -1) listeners.splice(at, 1);
+      if (!closed) setTimeout(() => void listen(channel, wake).catch(options.onError), 500).unref();
+    });
+    await client.connect();
+    await client.query(`listen ${channel}`);
+    listeners.push(client);
+  }
+
+  return {
+    read,
+    transaction,
+    listen,
+    async close() {
+      closed = true;
+      await Promise.all(listeners.map((client) => client.end()));
+      await read.destroy();
+    },
+  };
+}
+
+function stateOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}
+
+/** A lost database is an expected failure with a code of its own; everything else stays what it is. */
+export function asRefusal(error: unknown): unknown {
+  if (error instanceof Refusal) return error;
+  const state = stateOf(error);
+  const text = error instanceof Error ? error.message : '';
+  if (lostStates.has(state) || lostCodes.has(state) || /Connection terminated|timeout exceeded when trying to connect/.test(text)) {
+    return refusal('database.unavailable', { because: text, cause: error, retryAfterSeconds: 1 });
+  }
+  return error;
+}
+
+/** True when the error is the violation of this unique constraint. */
+export function violates(error: unknown, constraint: string): boolean {
+  return stateOf(error) === '23505' && (error as { constraint?: string }).constraint === constraint;
+}

@@ -1,0 +1,53 @@
+/** The rows as the application sees them. `schema.sql` is the truth; a test compares column names with it. */
+import type { ColumnType, JSONColumnType } from 'kysely';
+
+type Json = JSONColumnType<object, unknown, unknown>;
+type Bytes = Buffer;
+
+export interface Tables {
+  account: { id: string; identifier: string; name: string | null; revision: number; disabled: boolean; created_at: Date };
+  node: { id: string; started_at: Date; seen_at: Date };
+  root_key: { id: string; check_value: Bytes; created_at: Date; retired_at: Date | null };
+  rate_bucket: { key: string; tokens: number; updated_at: Date };
+  resource: {
+    account_id: string; uid: string; kind: string; scope_uid: string; scope: string; identifier: string;
+    name: string | null; description: string | null; tags: Json; spec: Json; spec_version: number; refs: Json;
+    version: number; applied_set: string | null;
+    created_at: Date; created_by: string; updated_at: Date; updated_by: string;
+  };
+  resource_ref: { account_id: string; from_uid: string; pointer: string; to_uid: string };
+  retired_identifier: { account_id: string; kind: string; scope: string; identifier: string; uid: string; retired_at: Date };
+  access_change: { account_id: string; revision: number; position: number; change: Json; at: Date };
+  data_key: { account_id: string; id: string; root_key_id: string; wrapped: Bytes; created_at: Date; retired_at: Date | null };
+  signing_key: {
+    account_id: string; id: string; purpose: string; algorithm: string; public_jwk: Json; sealed: Bytes;
+    created_at: Date; retired_at: Date | null;
+  };
+  credential: {
+    account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account';
+    principal_type: string | null; principal_uid: string | null; name: string | null; hash: Bytes;
+    bounds: ColumnType<unknown, string | null, string | null>; may_administer: boolean;
+    created_at: Date; created_by: string; expires_at: Date | null; revoked_at: Date | null;
+  };
+  password: { account_id: string; user_uid: string; hash: string; updated_at: Date };
+  audit_event: {
+    account_id: string; at: Date; id: string; format: number; actor_type: string | null; actor_uid: string | null;
+    via: string | null; action: string; resource_kind: string | null; resource_uid: string | null;
+    resource_path: string | null; scope: string; outcome: string; session_id: string | null; request_id: string;
+    detail: ColumnType<unknown, string | null, never>; commitments: Json; personal: Json; leaf: Bytes;
+  };
+  audit_leaf: { account_id: string; seq: number; event_at: Date; event_id: string; leaf: Bytes; link: Bytes };
+  audit_checkpoint: { account_id: string; seq: number; link: Bytes; at: Date; key_id: string; signature: Bytes };
+  audit_pending: { account_id: string; at: Date; id: string };
+  audit_head: { account_id: string; seq: number; link: Bytes };
+  job: {
+    id: string; account_id: string | null; name: string; payload: Json; run_at: Date; attempts: number;
+    locked_until: Date | null; last_error: string | null; unique_key: string | null;
+  };
+  outbox: { account_id: string; id: string; topic: string; payload: Json; created_at: Date; delivered_at: Date | null };
+  idempotency: {
+    account_id: string; caller: string; key: string; request_hash: Bytes; status: number | null;
+    answer: ColumnType<unknown, string | null, string | null>; created_at: Date;
+  };
+  blob: { account_id: string; id: string; position: number; bytes: Bytes; created_at: Date };
+}

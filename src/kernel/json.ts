@@ -3,7 +3,8 @@
  * differently is refused instead of resolved. Everything is bounded before it is built.
  */
 
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [member: string]: JsonValue };
+export type JsonValue =
+  | null | boolean | number | string | readonly JsonValue[] | { readonly [member: string]: JsonValue };
 
 export interface JsonLimits {
   /** Size of the document in UTF-8. */
@@ -31,7 +32,8 @@ const utf8 = new TextEncoder();
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits): JsonOutcome {
   if (limits.maxDepth > 512) throw new Error('defect: maxDepth is at most 512, the scan is recursive');
-  if (bytes.length > limits.maxBytes) return { problem: `larger than ${limits.maxBytes} bytes`, offset: limits.maxBytes };
+  const { maxBytes } = limits;
+  if (bytes.length > maxBytes) return { problem: `larger than ${maxBytes} bytes`, offset: maxBytes };
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
     return { problem: 'starts with a byte order mark', offset: 0 };
   }

@@ -49,7 +49,9 @@ export function createSealing(random: (byteCount: number) => Uint8Array): Sealin
 /** Opens what `seal` made; needs no randomness. */
 export function open(key: DataKey, context: string, sealed: Uint8Array): Buffer {
   const keyId = sealedKeyId(sealed);
-  if (keyId !== key.id) throw refusal('keys.unsealable', { because: `it was sealed with data key ${keyId}, not ${key.id}` });
+  if (keyId !== key.id) {
+    throw refusal('keys.unsealable', { because: `it was sealed with data key ${keyId}, not ${key.id}` });
+  }
   const decipher = createDecipheriv('aes-256-gcm', key.bytes, sealed.subarray(nonceAt, tagAt), { authTagLength: 16 });
   decipher.setAAD(boundTo(header(key), context));
   decipher.setAuthTag(sealed.subarray(tagAt, ciphertextAt));
@@ -63,7 +65,8 @@ export function open(key: DataKey, context: string, sealed: Uint8Array): Buffer 
 /** The id of the data key an envelope names, to find the key by. Trusted only once `open` succeeds. */
 export function sealedKeyId(sealed: Uint8Array): string {
   if (sealed.length < ciphertextAt) throw refusal('keys.unsealable', { because: 'it is shorter than an envelope' });
-  if (sealed[0] !== version) throw refusal('keys.unsealable', { because: `envelope version ${sealed[0]} is not known` });
+  const made = sealed[0];
+  if (made !== version) throw refusal('keys.unsealable', { because: `envelope version ${made} is not known` });
   const hex = Buffer.from(sealed.subarray(1, nonceAt)).toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

@@ -1,0 +1,35 @@
+/** What a feature brings. Features meet only through these slots, which `app.ts` collects. */
+import type { AnyKind, Noun } from './kind.ts';
+import type { AnyOperation } from './operation.ts';
+import type { Caller } from './caller.ts';
+
+/** Recognises one form of credential in `Authorization: Bearer …`. At most one recogniser may match. */
+export interface Recogniser {
+  readonly name: string;
+  readonly matches: (token: string) => boolean;
+  /** Null = this form, but not accepted; the caller learns nothing more. */
+  readonly authenticate: (request: { readonly accountId: string; readonly token: string; readonly now: Date }) => Promise<Caller | null>;
+}
+
+/** Work that goes on while the server runs; `run` returns when it has nothing to do. */
+export interface BackgroundJob {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Null = healthy, else what is wrong. */
+  readonly check: () => Promise<string | null>;
+}
+
+export interface Manifest {
+  readonly name: string;
+  readonly nouns?: readonly Noun[];
+  readonly kinds?: readonly AnyKind[];
+  readonly operations?: readonly AnyOperation[];
+  readonly recognisers?: readonly Recogniser[];
+  readonly jobs?: readonly BackgroundJob[];
+  readonly health?: readonly HealthCheck[];
+}

@@ -1,0 +1,196 @@
+/**
+ * The one schema of the settings: flags > `SALLYPORT_*` > file > default. Unknown keys are errors; unsafe combinations
+ * refuse the start. `process.env` is read here and nowhere else. What an administrator changes at run time is a resource.
+ */
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { nearest } from '#kernel/identifier.ts';
+import { refusal } from '#kernel/errors.ts';
+
+const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, {
+  error: 'must be an origin such as `http://127.0.0.1:8080`',
+});
+
+const settings = z.strictObject({
+  data: z.string().min(1).default('./data').describe('data directory'),
+  port: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 takes a free one'),
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
+  databaseUrl: z.string().regex(/^postgres(ql)?:\/\//).optional().describe('external PostgreSQL instead of the embedded one'),
+  publicUrl: z.string().refine((text) => URL.canParse(text), { error: 'must be a URL' }).optional().describe('URL under which callers reach this server'),
+  rootKeyFile: z.string().min(1).optional().describe('file that holds the root key; made at the first start if it is in the data directory'),
+  runner: z.boolean().default(true).describe('start a local runner'),
+  unsafeLocalRunner: z.boolean().default(false).describe('start it even where steps cannot be isolated'),
+  allowPrivateOrigin: z.array(origin).max(100).default([]).describe('private origins the server may reach (repeatable)'),
+  trustedProxies: z.array(z.string()).max(20).default([]).describe('addresses or networks whose `X-Forwarded-For` is believed'),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('least severe level that is logged'),
+  maxConnections: z.coerce.number().int().min(2).max(500).default(20).describe('connections to the database per node'),
+  requestsPerSecond: z.coerce.number().int().min(1).max(1_000_000).default(200).describe('per caller'),
+  requestBurst: z.coerce.number().int().min(1).max(1_000_000).default(1_000).describe('per caller'),
+  refusedExchangesPerMinute: z.coerce.number().int().min(1).max(1_000_000).default(300).describe('per address'),
+  maxInFlight: z.coerce.number().int().min(1).max(100_000).default(1_000).describe('requests worked on at the same time'),
+  requestTimeoutMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('longest time one request may take'),
+  staleAfterMs: z.coerce.number().int().min(100).max(10_000).default(2_000).describe('a node that could not confirm its access facts for so long refuses'),
+  accessPollMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often a node looks for changes of access'),
+  sequencerMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often committed audit rows are numbered'),
+  leaseMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('how long a runner holds an attempt without a heartbeat'),
+});
+
+export type Settings = z.infer<typeof settings>;
+
+export interface Config extends Settings {
+  readonly rootKeyFile: string;
+  /** Read at the first start only; removed from the environment at once. */
+  readonly bootstrapToken: string | undefined;
+}
+
+export type SettingName = keyof Settings;
+export const settingNames = Object.keys(settings.shape) as SettingName[];
+
+export function describeSetting(name: SettingName): { readonly help: string; readonly fallback: unknown; readonly flag: string; readonly variable: string } {
+  const field = settings.shape[name];
+  const json = z.toJSONSchema(field, { io: 'input', unrepresentable: 'any' }) as { description?: string; default?: unknown };
+  return { help: json.description ?? '', fallback: json.default, flag: `--${kebab(name)}`, variable: variableOf(name) };
+}
+
+/** Secrets come by file or environment reference, never as a flag or in the configuration file. */
+const environmentOnly = ['SALLYPORT_BOOTSTRAP_TOKEN', 'SALLYPORT_BOOTSTRAP_TOKEN_FILE', 'SALLYPORT_DATABASE_URL_FILE', 'SALLYPORT_CONFIG'];
+/** Read by the commands that talk to a server; see `readRemoteEnvironment`. */
+const remoteOnly = ['SALLYPORT_URL', 'SALLYPORT_ACCOUNT', 'SALLYPORT_TOKEN', 'SALLYPORT_TOKEN_FILE'];
+
+export interface ConfigInput {
+  readonly flags: Readonly<Partial<Record<SettingName, unknown>>>;
+  readonly configFile?: string | undefined;
+}
+
+/** Reads all sources once, at start. Throws `config.invalid` or `config.unsafe` with the name of the setting. */
+export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv = process.env): Config {
+  const file = input.configFile ?? environment['SALLYPORT_CONFIG'];
+  const merged = { ...(file === undefined ? {} : fromFile(file)), ...fromEnvironment(environment), ...definedOnly(input.flags) };
+  const parsed = settings.safeParse(merged);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const name = String(issue!.path[0] ?? (issue as { keys?: string[] }).keys?.[0] ?? '');
+    const near = nearest(name, settingNames);
+    const hint = issue!.code === 'unrecognized_keys' && near !== undefined ? `; did you mean \`${near}\`?` : '';
+    throw refusal('config.invalid', { say: `the setting \`${name}\`: ${issue!.message.toLowerCase()}${hint}` });
+  }
+  const config = parsed.data;
+  const data = resolve(config.data);
+  const rootKeyFile = resolve(config.rootKeyFile ?? join(data, 'root.key'));
+  const complete: Config = { ...config, data, rootKeyFile, bootstrapToken: takeBootstrapToken(environment) };
+  refuseUnsafe(complete);
+  return Object.freeze(complete);
+}
+
+/** What every remote command needs: where the server is and as whom. The token never comes by argument. */
+export function readRemoteEnvironment(flags: { url?: string | undefined; account?: string | undefined; tokenFile?: string | undefined }, environment: NodeJS.ProcessEnv = process.env): {
+  readonly url: string;
+  readonly account: string;
+  readonly token: string | undefined;
+} {
+  const tokenFile = flags.tokenFile ?? environment['SALLYPORT_TOKEN_FILE'];
+  const token = tokenFile === undefined ? environment['SALLYPORT_TOKEN'] : readSecretFile(tokenFile);
+  return {
+    url: (flags.url ?? environment['SALLYPORT_URL'] ?? 'http://127.0.0.1:8420').replace(/\/+$/, ''),
+    account: flags.account ?? environment['SALLYPORT_ACCOUNT'] ?? 'default',
+    token: token?.trim() || undefined,
+  };
+}
+
+/** A variable of the CLI's own environment, for `valueFrom: { env }`. */
+export function readVariable(name: string, environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  return environment[name];
+}
+
+export function readSecretFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    throw refusal('config.invalid', { say: `the file \`${path}\` cannot be read`, cause });
+  }
+}
+
+/** True when the whole world could know the URL: not loopback. */
+export function isPublic(url: string): boolean {
+  const { hostname } = new URL(url);
+  return !(hostname === 'localhost' || hostname.startsWith('127.') || hostname === '[::1]');
+}
+
+function fromFile(path: string): Record<string, unknown> {
+  let document: unknown;
+  try {
+    document = parseYaml(readFileSync(path, 'utf8'), { maxAliasCount: 0 });
+  } catch (cause) {
+    throw refusal('config.invalid', { say: `the configuration file \`${path}\` cannot be read`, cause });
+  }
+  if (typeof document !== 'object' || document === null) return {};
+  if ('databaseUrl' in document) {
+    throw refusal('config.unsafe', { say: 'a database URL holds a password; give it by `SALLYPORT_DATABASE_URL_FILE`, not in the configuration file' });
+  }
+  return document as Record<string, unknown>;
+}
+
+function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  const byVariable = new Map(settingNames.map((name) => [variableOf(name), name]));
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('SALLYPORT_') || variable.startsWith('SALLYPORT_TEST_') || text === undefined) continue;
+    if (environmentOnly.includes(variable) || remoteOnly.includes(variable)) continue;
+    const name = byVariable.get(variable);
+    if (name === undefined) {
+      const near = nearest(variable, byVariable.keys());
+      throw refusal('config.invalid', { say: `the environment variable \`${variable}\` is not a setting${near ? `; did you mean \`${near}\`?` : ''}` });
+    }
+    values[name] = fromText(name, text);
+  }
+  const urlFile = environment['SALLYPORT_DATABASE_URL_FILE'];
+  if (urlFile !== undefined) values['databaseUrl'] = readSecretFile(urlFile);
+  return values;
+}
+
+function fromText(name: SettingName, text: string): unknown {
+  if (name === 'allowPrivateOrigin' || name === 'trustedProxies') return text.split(',').map((part) => part.trim()).filter(Boolean);
+  if (name === 'runner' || name === 'unsafeLocalRunner') return text === 'true' ? true : text === 'false' ? false : text;
+  return text;
+}
+
+function takeBootstrapToken(environment: NodeJS.ProcessEnv): string | undefined {
+  const file = environment['SALLYPORT_BOOTSTRAP_TOKEN_FILE'];
+  const token = file === undefined ? environment['SALLYPORT_BOOTSTRAP_TOKEN'] : readSecretFile(file);
+  delete environment['SALLYPORT_BOOTSTRAP_TOKEN'];
+  delete environment['SALLYPORT_BOOTSTRAP_TOKEN_FILE'];
+  if (token === undefined) return undefined;
+  if (token.length < 32 || token.length > 512) throw refusal('config.unsafe', { say: 'the bootstrap token must have 32 to 512 characters' });
+  return token;
+}
+
+function refuseUnsafe(config: Config): void {
+  const keyInData = !relative(config.data, config.rootKeyFile).startsWith('..') && !isAbsolute(relative(config.data, config.rootKeyFile));
+  if (config.publicUrl !== undefined) {
+    const url = new URL(config.publicUrl);
+    if (url.search !== '' || url.hash !== '' || url.username !== '' || config.publicUrl.endsWith('/')) {
+      throw refusal('config.invalid', { say: 'the setting `publicUrl` must have no query, fragment, user or trailing slash' });
+    }
+    if (url.protocol !== 'https:' && isPublic(config.publicUrl)) throw refusal('config.unsafe', { say: 'the setting `publicUrl` must be https outside loopback' });
+  }
+  const exposed = config.databaseUrl !== undefined || (config.publicUrl !== undefined && isPublic(config.publicUrl));
+  if (exposed && keyInData) {
+    throw refusal('config.unsafe', {
+      say: 'with `--database-url` or a public URL the root key must not lie in the data directory; give `--root-key-file` elsewhere',
+    });
+  }
+}
+
+function definedOnly(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+}
+
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function variableOf(name: string): string {
+  return `SALLYPORT_${kebab(name).replaceAll('-', '_').toUpperCase()}`;
+}

@@ -1,0 +1,225 @@
+/**
+ * Keys at rest: one root key outside the database wraps a data key per account; data keys seal everything else.
+ * Signing keys are made per account and purpose and sealed the same way.
+ */
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { chmod, link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { refusal } from '#kernel/errors.ts';
+import type { Database, Tx } from './database/database.ts';
+import type { Clock, Randomness } from './clock.ts';
+import type { DataKey, Sealing } from './sealing.ts';
+import { createSealing, open, sealedKeyId } from './sealing.ts';
+
+export type Purpose = 'checkpoint' | 'session' | 'mint';
+const algorithmOf: Readonly<Record<Purpose, 'Ed25519' | 'ES256' | 'RS256'>> = { checkpoint: 'Ed25519', session: 'ES256', mint: 'RS256' };
+
+export interface SigningKey {
+  readonly id: string;
+  readonly algorithm: 'Ed25519' | 'ES256' | 'RS256';
+  readonly privateKey: KeyObject;
+  readonly publicJwk: Readonly<Record<string, unknown>>;
+}
+
+export interface Keyring {
+  /** Seals for one account; `context` names the exact place, e.g. `secret:<uid>:<version>`. */
+  seal(accountId: string, context: string, plaintext: Uint8Array): Promise<Buffer>;
+  open(accountId: string, context: string, sealed: Uint8Array): Promise<Buffer>;
+  /** The current key of a purpose, made on first use. */
+  signingKey(accountId: string, purpose: Purpose): Promise<SigningKey>;
+  /** Public keys that verify what was signed, retired ones included, newest first. */
+  publicKeys(accountId: string, purpose: Purpose): Promise<readonly Readonly<Record<string, unknown>>[]>;
+}
+
+const filePrefix = 'sallyport-root-key-v1:';
+const checkText = Buffer.from('sallyport root key check');
+
+/** Reads the root key; makes it (0600) when absent and `create` allows. Refuses a file others may read. */
+export async function loadRootKey(path: string, options: { readonly create: boolean; readonly randomness: Randomness }): Promise<DataKey> {
+  let text: string;
+  try {
+    const { mode } = await stat(path);
+    if ((mode & 0o077) !== 0) {
+      throw refusal('config.unsafe', { say: `the root key \`${path}\` can be read by others; set its mode to 0600` });
+    }
+    text = (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (!options.create) throw refusal('keys.wrong_root', { say: `the root key \`${path}\` is missing, but the data was sealed with one; restore it` });
+    text = filePrefix + options.randomness.bytes(32).toString('base64url');
+    text = await writeOnce(path, text);
+  }
+  const bytes = Buffer.from(text.slice(filePrefix.length), 'base64url');
+  if (!text.startsWith(filePrefix) || bytes.length !== 32) throw refusal('keys.wrong_root', { say: `the file \`${path}\` does not hold a root key` });
+  return { id: keyId(bytes), bytes };
+}
+
+/** Complete or not there at all, whoever is killed when: written aside, then linked to its name. */
+async function writeOnce(path: string, text: string): Promise<string> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const aside = `${path}.new`;
+  await rm(aside, { force: true });
+  const file = await openFile(aside, 'wx', 0o600);
+  try {
+    await file.writeFile(`${text}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await link(aside, path);
+  await rm(aside);
+  await chmod(path, 0o600);
+  return text;
+}
+
+/** A UUID made from the key's hash: tells which key it is without telling the key. */
+function keyId(bytes: Buffer): string {
+  const hex = createHash('sha256').update('sallyport root key id').update(bytes).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+export async function openKeyring(services: { database: Database; rootKey: DataKey; clock: Clock; randomness: Randomness }): Promise<Keyring> {
+  const sealing = createSealing(services.randomness.bytes);
+  await confirmRootKey(services, sealing);
+  const dataKeys = new Map<string, Promise<Map<string, DataKey>>>();
+  const signing = new Map<string, Promise<SigningKey>>();
+
+  function keysOf(accountId: string): Promise<Map<string, DataKey>> {
+    return once(dataKeys, accountId, () => loadDataKeys(services, sealing, accountId));
+  }
+
+  async function current(accountId: string): Promise<DataKey> {
+    return [...(await keysOf(accountId)).values()].at(-1)!;
+  }
+
+  const keyring: Keyring = {
+    async seal(accountId, context, plaintext) {
+      return sealing.seal(await current(accountId), `${accountId}:${context}`, plaintext);
+    },
+    async open(accountId, context, sealed) {
+      const id = sealedKeyId(sealed);
+      let key = (await keysOf(accountId)).get(id);
+      if (key === undefined) {
+        dataKeys.delete(accountId);
+        key = (await keysOf(accountId)).get(id);
+      }
+      if (key === undefined) throw refusal('keys.unsealable', { because: `the data key ${id} is not known` });
+      return open(key, `${accountId}:${context}`, sealed);
+    },
+    signingKey: (accountId, purpose) =>
+      once(signing, `${accountId}:${purpose}`, () => loadSigningKey(services, keyring, accountId, purpose)),
+    async publicKeys(accountId, purpose) {
+      await keyring.signingKey(accountId, purpose);
+      const rows = await services.database.read
+        .selectFrom('signing_key').select(['public_jwk', 'created_at'])
+        .where('account_id', '=', accountId).where('purpose', '=', purpose)
+        .orderBy('created_at', 'desc').execute();
+      return rows.map((row) => row.public_jwk as Record<string, unknown>);
+    },
+  };
+  return keyring;
+}
+
+/** Single flight; a failure is not kept. */
+function once<T>(kept: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  let value = kept.get(key);
+  if (value === undefined) {
+    value = make();
+    kept.set(key, value);
+    value.catch(() => kept.delete(key));
+  }
+  return value;
+}
+
+/** The first start records which key this is; every later start must bring the same. */
+async function confirmRootKey({ database, rootKey, clock }: { database: Database; rootKey: DataKey; clock: Clock }, sealing: Sealing): Promise<void> {
+  const context = `root-key:${rootKey.id}`;
+  await database.transaction(async (tx) => {
+    const rows = await tx.selectFrom('root_key').selectAll().where('retired_at', 'is', null).execute();
+    if (rows.length === 0) {
+      const check_value = sealing.seal(rootKey, context, checkText);
+      await tx.insertInto('root_key').values({ id: rootKey.id, check_value, created_at: clock.now(), retired_at: null }).onConflict((c) => c.doNothing()).execute();
+      return;
+    }
+    const own = rows.find((row) => row.id === rootKey.id);
+    if (own === undefined) {
+      throw refusal('keys.wrong_root', { say: `this data was sealed with the root key \`${rows[0]!.id}\`, not with \`${rootKey.id}\`; start with the right \`--root-key-file\`` });
+    }
+    open(rootKey, context, own.check_value);
+  });
+}
+
+interface KeyServices {
+  readonly database: Database;
+  readonly rootKey: DataKey;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+async function loadDataKeys(services: KeyServices, sealing: Sealing, accountId: string): Promise<Map<string, DataKey>> {
+  const { database, rootKey, clock, randomness } = services;
+  const rows = await database.transaction(async (tx) => {
+    await lockAccount(tx, accountId);
+    const found = await tx.selectFrom('data_key').selectAll().where('account_id', '=', accountId).orderBy('created_at').orderBy('id').execute();
+    if (found.length > 0) return found;
+    const id = randomness.uid();
+    const wrapped = sealing.seal(rootKey, dataKeyContext(accountId, id), randomness.bytes(32));
+    const row = { account_id: accountId, id, root_key_id: rootKey.id, wrapped, created_at: clock.now(), retired_at: null };
+    await tx.insertInto('data_key').values(row).execute();
+    return [row];
+  });
+  return new Map(rows.map((row) => [row.id, { id: row.id, bytes: open(rootKey, dataKeyContext(accountId, row.id), row.wrapped) }]));
+}
+
+function dataKeyContext(accountId: string, id: string): string {
+  return `data-key:${accountId}:${id}`;
+}
+
+async function loadSigningKey(services: KeyServices, keyring: Keyring, accountId: string, purpose: Purpose): Promise<SigningKey> {
+  const algorithm = algorithmOf[purpose];
+  const find = (reader: Database['read'] | Tx) =>
+    reader.selectFrom('signing_key').selectAll()
+      .where('account_id', '=', accountId).where('purpose', '=', purpose).where('retired_at', 'is', null)
+      .executeTakeFirst();
+  let row = await find(services.database.read);
+  if (row === undefined) {
+    // Key work stays outside the transaction; two nodes may both make one and the row of the first is used by both.
+    const made = generate(algorithm);
+    const id = services.randomness.bytes(16).toString('base64url');
+    const sealed = await keyring.seal(accountId, signingContext(purpose, id), made.privateDer);
+    const public_jwk = JSON.stringify({ ...made.publicJwk, kid: id, use: 'sig', alg: algorithm === 'Ed25519' ? 'EdDSA' : algorithm });
+    row = await services.database.transaction(async (tx) => {
+      await lockAccount(tx, accountId);
+      const existing = await find(tx);
+      if (existing !== undefined) return existing;
+      return tx.insertInto('signing_key')
+        .values({ account_id: accountId, id, purpose, algorithm, public_jwk, sealed, created_at: services.clock.now(), retired_at: null })
+        .returningAll().executeTakeFirstOrThrow();
+    });
+  }
+  const der = await keyring.open(accountId, signingContext(purpose, row.id), row.sealed);
+  return {
+    id: row.id,
+    algorithm,
+    privateKey: createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }),
+    publicJwk: row.public_jwk as Record<string, unknown>,
+  };
+}
+
+function signingContext(purpose: Purpose, id: string): string {
+  return `signing-key:${purpose}:${id}`;
+}
+
+function generate(algorithm: SigningKey['algorithm']): { privateDer: Buffer; publicJwk: Record<string, unknown> } {
+  const { privateKey } =
+    algorithm === 'Ed25519' ? generateKeyPairSync('ed25519')
+    : algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return { privateDer: privateKey.export({ format: 'der', type: 'pkcs8' }), publicJwk: createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, unknown> };
+}
+
+/** Serialises the makers of an account's keys; they are rare. */
+async function lockAccount(tx: Tx, accountId: string): Promise<void> {
+  await tx.selectFrom('account').select('id').where('id', '=', accountId).forUpdate().execute();
+}

@@ -47,6 +47,19 @@ create table resource_ref (
 );
 create index resource_ref_to on resource_ref (account_id, to_uid);
 
+-- Secret values of a resource, one row per saved value; the spec itself never holds them.
+create table secret_version (
+  account_id uuid not null,
+  resource_uid uuid not null,
+  pointer text not null,
+  version bigint not null,
+  sealed bytea not null,
+  digest bytea not null,
+  created_at timestamptz(3) not null,
+  primary key (account_id, resource_uid, pointer, version),
+  foreign key (account_id, resource_uid) references resource (account_id, uid) on delete cascade
+);
+
 create table retired_identifier (
   account_id uuid not null references account (id),
   kind text not null,

@@ -67,6 +67,7 @@ export const catalogue = {
   'pipeline.input': { status: 400, title: 'the inputs do not fit the pipeline', help: 'see `errors` for what it asks for' },
   'runner.stale_fence': { status: 409, title: 'this attempt belongs to a newer lease', help: 'stop working on it' },
   'runner.protocol': { status: 400, title: 'the runner message is not valid', help: 'use a runner of the same version as the server' },
+  'runner.cannot': { status: 500, title: 'this runner cannot run the step', help: 'see the text; change the step, install what it names, or use another runner' },
   'execution.finished': { status: 409, title: 'the execution has ended', help: 'start a new one' },
 
   // The host

@@ -64,7 +64,7 @@ export interface Operation<C, T, S extends InputSchemas, F, P, O> {
   /** Network, hashing, key work and reads; holds no connection. Without `write` its result is the answer. */
   readonly prepare?: (call: C, input: InputOf<S>, found: F) => Promise<P>;
   /** One transaction with the audit row; nothing but SQL; may run again. */
-  readonly write?: (tx: T, call: C, input: InputOf<S>, prepared: P) => Promise<O>;
+  readonly write?: (tx: T, call: C, input: InputOf<S>, prepared: P) => Promise<O | Reply>;
 }
 
 /** An operation whose types are nobody's business: what the router and the surfaces hold. */
@@ -73,9 +73,13 @@ export type AnyOperation = Operation<any, any, any, any, any, any>; // oxlint-di
 
 /** Thrown by a write that was decided on facts that have changed since: authorise and write again. */
 export class Rerun extends Error {
-  constructor() {
+  /** Revision the next run must have seen. */
+  readonly revision: number;
+
+  constructor(revision: number) {
     super('decided on an older revision');
     this.name = 'Rerun';
+    this.revision = revision;
   }
 }
 

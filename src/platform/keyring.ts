@@ -2,7 +2,7 @@
  * Keys at rest: one root key outside the database wraps a data key per account; data keys seal everything else.
  * Signing keys are made per account and purpose and sealed the same way.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { chmod, link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -26,6 +26,8 @@ export interface Keyring {
   /** Seals for one account; `context` names the exact place, e.g. `secret:<uid>:<version>`. */
   seal(accountId: string, context: string, plaintext: Uint8Array): Promise<Buffer>;
   open(accountId: string, context: string, sealed: Uint8Array): Promise<Buffer>;
+  /** Keyed digest of a value: tells equal from changed and nothing else. */
+  digest(accountId: string, context: string, value: string): Promise<Buffer>;
   /** The current key of a purpose, made on first use. */
   signingKey(accountId: string, purpose: Purpose): Promise<SigningKey>;
   /** Public keys that verify what was signed, retired ones included, newest first. */
@@ -106,6 +108,10 @@ export async function openKeyring(services: { database: Database; rootKey: DataK
       }
       if (key === undefined) throw refusal('keys.unsealable', { because: `the data key ${id} is not known` });
       return open(key, `${accountId}:${context}`, sealed);
+    },
+    async digest(accountId, context, value) {
+      const [first] = (await keysOf(accountId)).values();
+      return createHmac('sha256', first!.bytes).update('digest\0').update(context).update('\0').update(value).digest();
     },
     signingKey: (accountId, purpose) =>
       once(signing, `${accountId}:${purpose}`, () => loadSigningKey(services, keyring, accountId, purpose)),

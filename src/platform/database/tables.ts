@@ -16,6 +16,9 @@ export interface Tables {
     created_at: Date; created_by: string; updated_at: Date; updated_by: string;
   };
   resource_ref: { account_id: string; from_uid: string; pointer: string; to_uid: string };
+  secret_version: {
+    account_id: string; resource_uid: string; pointer: string; version: number; sealed: Bytes; digest: Bytes; created_at: Date;
+  };
   retired_identifier: { account_id: string; kind: string; scope: string; identifier: string; uid: string; retired_at: Date };
   access_change: { account_id: string; revision: number; position: number; change: Json; at: Date };
   data_key: { account_id: string; id: string; root_key_id: string; wrapped: Bytes; created_at: Date; retired_at: Date | null };

@@ -5,7 +5,6 @@ import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { AnyOperation, InputOf, InputSchemas } from '#kernel/operation.ts';
 import { Reply, Rerun } from '#kernel/operation.ts';
-import { accountScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import type { Act, Call } from '../call.ts';
@@ -84,13 +83,15 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   if (caller !== null) await request.admit(caller);
   const input = parseInput(operation.input, request);
   if (request.scope === null) throw refusal('access.not_found');
+  let { minRevision } = request;
   for (let run = 1; ; run++) {
-    const call = await createCall(services, request, { account, caller, scope: request.scope, now });
+    const call = await createCall(services, request, { account, caller, scope: request.scope, now, minRevision });
     try {
       return await decideAndAct(services, operation, call, input);
     } catch (error) {
       if (!(error instanceof Rerun)) throw error;
       if (run >= maxReruns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
+      minRevision = Math.max(minRevision ?? 0, error.revision);
     }
   }
 }
@@ -124,6 +125,7 @@ interface Fixed {
   readonly caller: Caller | null;
   readonly scope: ScopePath;
   readonly now: Date;
+  readonly minRevision: number | null;
 }
 
 interface OwnCall extends Call {
@@ -133,7 +135,7 @@ interface OwnCall extends Call {
 
 async function createCall(services: PipelineServices, request: RawRequest, fixed: Fixed): Promise<OwnCall> {
   const { account, caller, now } = fixed;
-  const world = account === nobody ? null : await services.gate.world(account.id, request.minRevision);
+  const world = account === nobody ? null : await services.gate.world(account.id, fixed.minRevision);
   const acts: Act[] = [];
   const effects: (() => void | Promise<void>)[] = [];
   return {
@@ -214,6 +216,8 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
     }
     case 'plan': {
       const plan = await access.plan(call, input);
+      // An overlay remembers the revision it was laid over; decide nothing on a mixture.
+      if (plan.after.revision !== plan.before.revision) throw new Rerun(plan.before.revision);
       const verdict = services.gate.authorize({ caller: call.caller, before: plan.before, after: plan.after, checks: plan.checks, now: call.now });
       services.metrics.decisions.inc({ outcome: verdict.allowed ? 'allow' : 'deny' });
       if (verdict.allowed) return plan.found;
@@ -264,5 +268,3 @@ function contextOf(operation: AnyOperation, call: Call) {
     action: operation.audit ?? operation.name,
   };
 }
-
-export const noScope = accountScope;

@@ -123,7 +123,7 @@ const scopePaths: Readonly<Record<Level, string>> = {
 
 /** The Fastify routes of an operation; `{name}` in a path becomes a parameter. */
 export function routesOf(operation: AnyOperation): readonly { readonly url: string; readonly levels: readonly string[] }[] {
-  const fill = (prefix: string, rest: string): string => prefix + rest.replaceAll(/\{(\w+)\}/g, ':$1').replaceAll(/:(?=[a-z]+$)/g, (colon, at: number, all: string) => (all[at - 1] === '/' ? colon : '::'));
+  const fill = (prefix: string, rest: string): string => prefix + rest.replaceAll(':', '::').replaceAll(/\{(\w+)\}/g, ':$1');
   if (operation.path.startsWith('{scope}')) {
     return (operation.levels ?? levels).map((level) => ({ url: fill(scopePaths[level], operation.path.slice(7)), levels: [level] }));
   }

@@ -1,0 +1,104 @@
+/** Manifests in bulk: `apply` and its dry run, and `export`. */
+import { z } from 'zod';
+import { refusal } from '#kernel/errors.ts';
+import { manifestKind } from '#kernel/kind.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
+import { contains } from '#kernel/scope.ts';
+import { entryPath } from '#kernel/world.ts';
+import type { Call } from '#platform/call.ts';
+import { operation } from '#platform/call.ts';
+import { planCall, readyChange, writeChange } from './change.ts';
+import type { ResourceServices } from './operations.ts';
+import type { ChangePlan, ChangeRequest } from './plan.ts';
+import { targetOf } from './plan.ts';
+import { readDocuments } from './read-documents.ts';
+import { applyResult, identifier, manifest } from './schema.ts';
+import { loadByUid, uidsOfSet } from './store.ts';
+import { manifestOf } from './view.ts';
+
+const maxDocuments = 2_000;
+const maxExported = 10_000;
+
+const applyBody = z.strictObject({
+  documents: z.array(manifest).min(1).max(maxDocuments),
+  set: identifier.optional().describe('name of the set these documents belong to'),
+  prune: z.boolean().default(false).describe('delete what was last applied under this set and is not in it any more'),
+});
+
+export function bulkOperations(services: ResourceServices): AnyOperation[] {
+  const shared = {
+    method: 'POST' as const,
+    input: { body: applyBody },
+    output: applyResult,
+    access: {
+      shape: 'plan' as const,
+      plan: async (call: Call, { body }: { body: z.infer<typeof applyBody> }) => planCall(services, call, await requestOf(services, call, body)),
+    },
+    dialect: 'api' as const,
+  };
+
+  const apply = operation({
+    ...shared,
+    name: 'manifest.apply',
+    summary: 'Creates, updates and prunes resources, all or nothing',
+    path: '{account}/manifests:apply',
+    audit: 'apply',
+    prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
+    write: async (tx, call, _input, ready) => {
+      const revision = await writeChange(services, tx, call, ready);
+      return { changes: shown(ready.plan), revision };
+    },
+  });
+
+  const plan = operation({
+    ...shared,
+    name: 'manifest.plan',
+    summary: 'Tells what `apply` would do, with the same checks, and does nothing',
+    path: '{account}/manifests:plan',
+    audit: null,
+    prepare: async (_call, _input, planned: ChangePlan) => ({ changes: shown(planned), revision: planned.after.revision }),
+  });
+
+  const exported = operation({
+    name: 'manifest.export',
+    summary: 'The resources of a scope and everything below it that the caller may view, as manifests that can be applied',
+    method: 'GET',
+    path: '{scope}/manifests',
+    input: {},
+    output: z.strictObject({ documents: z.array(manifest), truncated: z.boolean() }),
+    access: { shape: 'each', kind: 'manifest' },
+    audit: null,
+    dialect: 'api',
+    prepare: (call) => exportScope(services, call),
+  });
+
+  return [apply, plan, exported];
+}
+
+async function requestOf(services: ResourceServices, call: Call, body: z.infer<typeof applyBody>): Promise<ChangeRequest> {
+  const { documents, errors } = readDocuments(services.kinds, body.documents);
+  if (errors.length > 0) throw refusal('request.invalid', { errors });
+  if (body.prune && body.set === undefined) throw refusal('request.invalid', { errors: [{ pointer: '/set', message: 'pruning needs the name of a set' }] });
+  const set = body.set ?? null;
+  if (!body.prune || set === null) return { saves: documents, deletions: [], set };
+  const kept = new Set(documents.map((document) => `${document.kind} ${document.scope} ${document.identifier}`));
+  const entries = (await uidsOfSet(services.database.read, call.account.id, set)).flatMap((uid) => call.world.get(uid) ?? []);
+  const gone = entries.filter((entry) => !kept.has(`${entry.kind} ${entry.scope} ${entry.identifier}`));
+  return { saves: documents, deletions: gone.map((entry) => ({ index: 0, entry, cascade: false })), set };
+}
+
+function shown(plan: ChangePlan): z.infer<typeof applyResult>['changes'] {
+  return plan.changes.map((change) => {
+    const entry = (change.entryAfter ?? change.entryBefore)!;
+    return { action: change.action, kind: manifestKind(entry.kind), path: entryPath(entry), uid: change.uid, fields: change.fields.map((field) => field.pointer) };
+  });
+}
+
+async function exportScope(services: ResourceServices, call: Call) {
+  const rank = new Map([...services.kinds.kinds.keys()].map((name, i) => [name, i]));
+  const visible = [...call.world.all()]
+    .filter((entry) => contains(call.scope, entry.scope) && call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed)
+    .toSorted((a, b) => rank.get(a.kind)! - rank.get(b.kind)! || (entryPath(a) < entryPath(b) ? -1 : 1));
+  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, visible.slice(0, maxExported).map((entry) => entry.uid));
+  return { documents: visible.flatMap((entry) => (rows.has(entry.uid) ? [manifestOf(rows.get(entry.uid)!)] : [])), truncated: visible.length > maxExported };
+}

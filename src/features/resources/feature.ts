@@ -1,0 +1,19 @@
+/** Resources: one table, one store, one path of change for every kind. */
+import type { Kinds } from '#kernel/kind.ts';
+import type { Manifest } from '#kernel/manifest.ts';
+import { bulkOperations } from './apply.ts';
+import type { ResourceServices } from './operations.ts';
+import { operationsOf } from './operations.ts';
+
+export { page } from './operations.ts';
+export type { ResourceServices } from './operations.ts';
+export type { ChangeRules } from './plan.ts';
+export { targetOf } from './plan.ts';
+export type { Snapshots } from './snapshots.ts';
+export { createSnapshots } from './snapshots.ts';
+export { authorOf, openSecret } from './change.ts';
+
+export function resourcesFeature(services: ResourceServices): Manifest {
+  const kinds: Kinds = services.kinds;
+  return { name: 'resources', operations: [...[...kinds.kinds.values()].flatMap((kind) => operationsOf(services, kind)), ...bulkOperations(services)] };
+}

@@ -1,0 +1,202 @@
+/** The five operations of a kind, derived from its record. */
+import { z } from 'zod';
+import { refusal } from '#kernel/errors.ts';
+import type { AnyKind } from '#kernel/kind.ts';
+import { collectionOf, manifestKind } from '#kernel/kind.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
+import { Reply } from '#kernel/operation.ts';
+import type { Entry } from '#kernel/world.ts';
+import type { Call } from '#platform/call.ts';
+import { on, operation } from '#platform/call.ts';
+import type { Cursors } from '#platform/http/cursor.ts';
+import type { ChangeServices } from './change.ts';
+import { planCall, readyChange, writeChange } from './change.ts';
+import type { ChangePlan, ChangeRequest } from './plan.ts';
+import { targetOf } from './plan.ts';
+import { readDocuments } from './read-documents.ts';
+import type { ResourceView } from './schema.ts';
+import { identifier, manifestBody, resourceView } from './schema.ts';
+import { loadByUid } from './store.ts';
+import { viewOf } from './view.ts';
+
+export interface ResourceServices extends ChangeServices {
+  readonly cursors: Cursors;
+}
+
+export const page = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(1_024).optional(),
+});
+
+const named = z.strictObject({ identifier });
+
+export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOperation[] {
+  const collection = collectionOf(kind.name);
+  const title = manifestKind(kind.name);
+  const common = { levels: kind.levels, dialect: 'api' as const };
+
+  const list = operation({
+    ...common,
+    name: `${kind.name}.list`,
+    summary: `Lists the ${title} resources of a scope that the caller may view`,
+    method: 'GET',
+    path: `{scope}/${collection}`,
+    input: { query: page },
+    output: z.strictObject({ items: z.array(resourceView), next: z.string().nullable() }),
+    access: { shape: 'each', kind: kind.name },
+    audit: null,
+    prepare: (call, { query }) => listPage(services, call, kind, query),
+  });
+
+  const get = operation({
+    ...common,
+    name: `${kind.name}.get`,
+    summary: `Reads one ${title}`,
+    method: 'GET',
+    path: `{scope}/${collection}/{identifier}`,
+    input: { params: named },
+    output: resourceView,
+    access: on(`${kind.name}.view`, async (call: Call, { params }: { params: { identifier: string } }) => found(call, kind, params.identifier)),
+    audit: null,
+    prepare: async (call, _input, entry: Entry) => replyWith(await loadView(services, call, entry.uid)),
+  });
+
+  const create = operation({
+    ...common,
+    name: `${kind.name}.create`,
+    summary: `Creates a ${title}`,
+    method: 'POST',
+    path: `{scope}/${collection}`,
+    input: { body: manifestBody.extend({ identifier }) },
+    output: resourceView,
+    access: {
+      shape: 'plan',
+      plan: async (call, { body }) => {
+        refuseExisting(call, kind, body);
+        return planCall(services, call, saveRequest(services, call, kind, body));
+      },
+    },
+    audit: 'create',
+    prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
+    write: async (tx, call, _input, ready) => {
+      await writeChange(services, tx, call, ready);
+      return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid), 201);
+    },
+  });
+
+  const update = operation({
+    ...common,
+    name: `${kind.name}.update`,
+    summary: `Replaces the name, description, tags and spec of a ${title}`,
+    method: 'PUT',
+    path: `{scope}/${collection}/{identifier}`,
+    input: { params: named, body: manifestBody },
+    output: resourceView,
+    access: {
+      shape: 'plan',
+      plan: async (call, { params, body }) => {
+        const entry = visible(call, kind, params.identifier);
+        matchVersion(call, entry);
+        return planCall(services, call, saveRequest(services, call, kind, { ...body, identifier: params.identifier }));
+      },
+    },
+    audit: 'update',
+    prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
+    write: async (tx, call, _input, ready) => {
+      await writeChange(services, tx, call, ready);
+      return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid));
+    },
+  });
+
+  const remove = operation({
+    ...common,
+    name: `${kind.name}.delete`,
+    summary: `Deletes a ${title}; \`cascade\` also what is in it, and leaves references dangling`,
+    method: 'DELETE',
+    path: `{scope}/${collection}/{identifier}`,
+    input: { params: named, query: z.strictObject({ cascade: z.enum(['true', 'false']).default('false') }) },
+    output: null,
+    access: {
+      shape: 'plan',
+      plan: async (call, { params, query }) => {
+        const entry = visible(call, kind, params.identifier);
+        matchVersion(call, entry);
+        return planCall(services, call, { saves: [], deletions: [{ index: 0, entry, cascade: query.cascade === 'true' }], set: null });
+      },
+    },
+    audit: 'delete',
+    prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
+    write: async (tx, call, _input, ready) => {
+      await writeChange(services, tx, call, ready);
+      return null;
+    },
+  });
+
+  return [list, get, create, update, remove];
+}
+
+async function listPage(services: ResourceServices, call: Call, kind: AnyKind, query: { limit: number; cursor?: string | undefined }) {
+  const { principal } = call.caller;
+  const binding = [kind.name, call.account.id, call.scope, principal.type, principal.uid];
+  const from = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
+  const entries = [...call.world.list(kind.name)]
+    .filter((entry) => entry.scope === call.scope && entry.identifier > from)
+    .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
+  const visibleEntries: Entry[] = [];
+  for (const entry of entries) {
+    if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) continue;
+    visibleEntries.push(entry);
+    if (visibleEntries.length > query.limit) break;
+  }
+  const shown = visibleEntries.slice(0, query.limit);
+  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, shown.map((entry) => entry.uid));
+  return {
+    items: shown.flatMap((entry) => (rows.has(entry.uid) ? [viewOf(rows.get(entry.uid)!)] : [])),
+    next: visibleEntries.length > query.limit ? services.cursors.encode(binding, shown.at(-1)!.identifier) : null,
+  };
+}
+
+function found(call: Call, kind: AnyKind, identifierText: string) {
+  const entry = call.world.find(kind.name, call.scope, identifierText);
+  return entry === undefined ? null : { target: targetOf(entry), found: entry };
+}
+
+/** The entry if the caller may view it; otherwise nothing may tell that it is there. */
+function visible(call: Call, kind: AnyKind, identifierText: string): Entry {
+  const entry = call.world.find(kind.name, call.scope, identifierText);
+  if (entry === undefined) throw refusal('access.not_found');
+  if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) {
+    throw refusal('access.not_found', { evidence: { permission: `${kind.name}.view`, kind: kind.name, scope: entry.scope, identifier: entry.identifier } });
+  }
+  return entry;
+}
+
+/** Only one who may create it here learns that the name is taken. */
+function refuseExisting(call: Call, kind: AnyKind, body: z.infer<typeof manifestBody> & { identifier: string }): void {
+  const entry = call.world.find(kind.name, call.scope, body.identifier);
+  if (entry === undefined) return;
+  const question = { permission: `${kind.name}.create`, target: { ...targetOf(entry), tags: body.tags ?? {} } };
+  if (call.decide(question).allowed) throw refusal('resource.exists', { say: `there is a ${manifestKind(kind.name)} \`${body.identifier}\`` });
+  throw refusal('access.not_found', { evidence: { permission: question.permission, kind: kind.name, scope: call.scope, identifier: body.identifier } });
+}
+
+function matchVersion(call: Call, entry: Entry): void {
+  if (call.ifMatch !== null && call.ifMatch !== entry.version) throw refusal('resource.precondition');
+}
+
+function saveRequest(services: ResourceServices, call: Call, kind: AnyKind, body: z.infer<typeof manifestBody> & { identifier: string }): ChangeRequest {
+  const { documents, errors } = readDocuments(services.kinds, [{ kind: manifestKind(kind.name), scope: call.scope, ...body }]);
+  if (errors.length > 0) throw refusal('request.invalid', { errors: errors.map(({ document: _only, ...error }) => error) });
+  return { saves: documents, deletions: [], set: null };
+}
+
+async function loadView(services: { kinds: ResourceServices['kinds']; database: ResourceServices['database']; reader?: ResourceServices['database']['read'] }, call: Call, uid: string): Promise<ResourceView> {
+  const rows = await loadByUid(services.reader ?? services.database.read, services.kinds, call.account.id, [uid]);
+  const row = rows.get(uid);
+  if (row === undefined) throw refusal('access.not_found');
+  return viewOf(row);
+}
+
+function replyWith(view: ResourceView, status = 200): Reply {
+  return new Reply(view, { status, headers: { etag: `"${view.version}"` } });
+}

@@ -1,0 +1,189 @@
+/**
+ * The snapshots of the accounts this node serves: loaded on demand, changed by exactly the entries other nodes wrote, in
+ * order, woken by NOTIFY and by polling. A node that could not confirm its revision for `staleAfterMs` refuses.
+ */
+import { refusal } from '#kernel/errors.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import type { WorldChange } from '#kernel/world.ts';
+import { World } from '#kernel/world.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { Log } from '#platform/log.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { ResourceRow } from './store.ts';
+import { entryOf, readRow } from './store.ts';
+
+export const accessChannel = 'sallyport_access';
+
+/** As stored in `access_change`. */
+export type StoredChange = { readonly put: ResourceRow } | { readonly remove: string };
+
+export interface Snapshots {
+  /** The account's world, confirmed within the bound; catches up to `minRevision` first when asked. */
+  world(accountId: string, minRevision?: number | null): Promise<World>;
+  /** Called after a commit of this node: enforces the change at once. */
+  committed(accountId: string, revision: number, changes: readonly StoredChange[]): Promise<void>;
+  /** Calls back after every change of an account's facts. */
+  onChange(listener: (world: World) => void): void;
+  /** Confirms all loaded accounts; runs on every poll and NOTIFY. */
+  confirm(): Promise<void>;
+  start(): Promise<void>;
+  stop(): void;
+}
+
+interface Held {
+  world: World;
+  /** Monotonic time at which the question was asked whose answer confirmed the revision. */
+  confirmedMs: number;
+  catchingUp: Promise<void> | null;
+}
+
+export interface SnapshotServices {
+  readonly database: Database;
+  readonly kinds: Kinds;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly staleAfterMs: number;
+  readonly pollMs: number;
+}
+
+export function createSnapshots(services: SnapshotServices): Snapshots {
+  const { database, kinds, clock } = services;
+  const held = new Map<string, Held>();
+  const loading = new Map<string, Promise<Held>>();
+  const listeners: ((world: World) => void)[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let confirming: Promise<void> | null = null;
+  let again = false;
+
+  async function load(accountId: string): Promise<Held> {
+    const confirmedMs = clock.monotonicMs();
+    const loaded = await database.transaction(async (tx) => {
+      const account = await tx.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow();
+      const rows = await tx.selectFrom('resource').selectAll().where('account_id', '=', accountId).execute();
+      return { revision: account.revision, rows };
+    }, { isolation: 'repeatable read' });
+    const world = new World(accountId, loaded.revision, loaded.rows.map((row) => entryOf(kinds, readRow(kinds, row))));
+    const entry: Held = { world, confirmedMs, catchingUp: null };
+    held.set(accountId, entry);
+    return entry;
+  }
+
+  function loadOnce(accountId: string): Promise<Held> {
+    let promise = loading.get(accountId);
+    if (promise === undefined) {
+      promise = load(accountId).finally(() => loading.delete(accountId));
+      loading.set(accountId, promise);
+    }
+    return promise;
+  }
+
+  function apply(entry: Held, revision: number, changes: readonly StoredChange[]): void {
+    if (revision !== entry.world.revision + 1) return;
+    entry.world.apply(changes.map((change): WorldChange => ('put' in change ? { put: entryOf(kinds, readRow(kinds, change.put)) } : change)), revision);
+    for (const listener of listeners) listener(entry.world);
+  }
+
+  async function catchUp(accountId: string, entry: Held): Promise<void> {
+    const askedMs = clock.monotonicMs();
+    const { revision } = await database.read.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow();
+    if (revision > entry.world.revision) await replay(accountId, entry);
+    entry.confirmedMs = Math.max(entry.confirmedMs, askedMs);
+  }
+
+  async function replay(accountId: string, entry: Held): Promise<void> {
+    const rows = await database.read.selectFrom('access_change').select(['revision', 'change'])
+      .where('account_id', '=', accountId).where('revision', '>', entry.world.revision)
+      .orderBy('revision').orderBy('position').limit(50_000).execute();
+    const byRevision = Map.groupBy(rows, (row) => row.revision);
+    for (const [revision, group] of byRevision) {
+      if (revision <= entry.world.revision) continue;
+      if (revision !== entry.world.revision + 1) return reload(accountId);
+      apply(entry, revision, group.map((row) => row.change as StoredChange));
+    }
+    // Entries older than their retention are gone: start from the rows again.
+    if (rows.length === 0) await reload(accountId);
+  }
+
+  async function reload(accountId: string): Promise<void> {
+    held.delete(accountId);
+    const { world } = await loadOnce(accountId);
+    for (const listener of listeners) listener(world);
+  }
+
+  /** One at a time per account; a caller that needs a newer revision waits for the one under way and asks again. */
+  async function caughtUp(accountId: string, entry: Held): Promise<void> {
+    entry.catchingUp ??= catchUp(accountId, entry).finally(() => (entry.catchingUp = null));
+    await entry.catchingUp;
+  }
+
+  async function confirmAll(): Promise<void> {
+    const ids = [...held.keys()];
+    if (ids.length === 0) return;
+    const askedMs = clock.monotonicMs();
+    const rows = await database.read.selectFrom('account').select(['id', 'revision']).where('id', 'in', ids).execute();
+    for (const row of rows) {
+      const entry = held.get(row.id);
+      if (entry === undefined) continue;
+      if (row.revision > entry.world.revision) await caughtUp(row.id, entry);
+      else entry.confirmedMs = Math.max(entry.confirmedMs, askedMs);
+    }
+  }
+
+  const snapshots: Snapshots = {
+    async world(accountId, minRevision = null) {
+      let entry = held.get(accountId) ?? (await loadOnce(accountId));
+      if (minRevision !== null && entry.world.revision < minRevision) {
+        for (let tries = 0; tries < 3 && entry.world.revision < minRevision; tries++) {
+          await caughtUp(accountId, entry);
+          entry = held.get(accountId) ?? entry;
+        }
+        if (entry.world.revision < minRevision) throw refusal('access.revision_ahead');
+      }
+      if (clock.monotonicMs() - entry.confirmedMs > services.staleAfterMs) {
+        // A database that hangs must not make the refusal hang with it.
+        const patience = new Promise<void>((resolve) => setTimeout(resolve, services.pollMs * 2));
+        await Promise.race([caughtUp(accountId, entry).catch(() => undefined), patience]);
+        entry = held.get(accountId) ?? entry;
+        if (clock.monotonicMs() - entry.confirmedMs > services.staleAfterMs) throw refusal('access.stale', { retryAfterSeconds: 1 });
+      }
+      return entry.world;
+    },
+    async committed(accountId, revision, changes) {
+      const entry = held.get(accountId);
+      if (entry === undefined) return;
+      if (revision === entry.world.revision + 1) apply(entry, revision, changes);
+      else if (revision > entry.world.revision) await snapshots.world(accountId, revision);
+    },
+    onChange: (listener) => void listeners.push(listener),
+    async confirm() {
+      if (confirming !== null) {
+        again = true;
+        return confirming;
+      }
+      confirming = (async () => {
+        do {
+          again = false;
+          await confirmAll();
+        } while (again);
+      })().finally(() => (confirming = null));
+      return confirming;
+    },
+    async start() {
+      const tick = async (): Promise<void> => {
+        await snapshots.confirm().catch((error: unknown) => services.log.warn({ because: String(error) }, 'access facts could not be confirmed'));
+        const oldest = Math.min(...[...held.values()].map((entry) => entry.confirmedMs), clock.monotonicMs());
+        services.metrics.accessLagSeconds.set((clock.monotonicMs() - oldest) / 1_000);
+        if (timer !== undefined) timer = setTimeout(() => void tick(), services.pollMs);
+      };
+      timer = setTimeout(() => void tick(), services.pollMs);
+      await database.listen(accessChannel, () => void snapshots.confirm().catch(() => undefined));
+    },
+    stop() {
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  };
+  return snapshots;
+}

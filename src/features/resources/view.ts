@@ -1,0 +1,29 @@
+/** How a resource is shown: manifest fields plus what the server knows. */
+import { manifestKind } from '#kernel/kind.ts';
+import { accountScope, resourcePath } from '#kernel/scope.ts';
+import type { Manifest, ResourceView, StoredResource } from './schema.ts';
+
+export function manifestOf(resource: StoredResource): Manifest {
+  return {
+    kind: manifestKind(resource.kind),
+    ...(resource.scope === accountScope ? {} : { scope: resource.scope }),
+    identifier: resource.identifier,
+    ...(resource.name === null ? {} : { name: resource.name }),
+    ...(resource.description === null ? {} : { description: resource.description }),
+    ...(Object.keys(resource.tags).length === 0 ? {} : { tags: { ...resource.tags } }),
+    spec: resource.spec,
+  };
+}
+
+export function viewOf(resource: StoredResource): ResourceView {
+  return {
+    ...manifestOf(resource),
+    uid: resource.uid,
+    path: resourcePath(resource.scope, resource.identifier),
+    version: resource.version,
+    createdAt: resource.createdAt.toISOString(),
+    createdBy: resource.createdBy,
+    updatedAt: resource.updatedAt.toISOString(),
+    updatedBy: resource.updatedBy,
+  };
+}

@@ -1,0 +1,208 @@
+/** Audit: list, export, verify; and the work that numbers rows and writes summaries. */
+import { z } from 'zod';
+import { refusal } from '#kernel/errors.ts';
+import type { Manifest } from '#kernel/manifest.ts';
+import { childScope, contains, parseResourcePath } from '#kernel/scope.ts';
+import type { Call } from '#platform/call.ts';
+import { on, operation } from '#platform/call.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { Cursors } from '#platform/http/cursor.ts';
+import type { RefusalCounts } from './refusals.ts';
+import { auditEvent, auditNoun, auditQuery, verification } from './schema.ts';
+import type { SequencerServices } from './sequencer.ts';
+import { sequenceAccount, sequenceAll } from './sequencer.ts';
+import type { AuditFilter, ListedEvent } from './store.ts';
+import { checkpoints, listEvents, trail } from './store.ts';
+import type { Checkpoint, VerifiableRow } from './verify.ts';
+import { verifyTrail } from './verify.ts';
+
+export { createRecorder } from './record.ts';
+export type { Recorder } from './record.ts';
+export { createRefusalCounts } from './refusals.ts';
+export { sequenceAccount } from './sequencer.ts';
+
+export interface AuditServices extends SequencerServices {
+  readonly database: Database;
+  readonly cursors: Cursors;
+  readonly refusals: RefusalCounts;
+  readonly sequencerMs: number;
+}
+
+const exportBatch = 1_000;
+
+export function auditFeature(services: AuditServices): Manifest {
+  const list = operation({
+    name: 'audit.list',
+    summary: 'Audit events of a scope, newest first',
+    method: 'GET',
+    path: '{scope}/audit',
+    input: { query: auditQuery },
+    output: z.strictObject({ items: z.array(auditEvent), next: z.string().nullable() }),
+    access: on('audit.view', auditTarget),
+    audit: null,
+    dialect: 'api',
+    prepare: (call, { query }) => listPage(services, call, query),
+  });
+
+  const exported = operation({
+    name: 'audit.export',
+    summary: 'The numbered trail in order with its checkpoints and public keys: all that verifying needs',
+    method: 'GET',
+    path: '{account}/audit:export',
+    input: { query: z.strictObject({ after: z.coerce.number().int().min(0).default(0) }) },
+    output: z.strictObject({ account: z.uuid(), rows: z.array(z.unknown()), checkpoints: z.array(z.unknown()), keys: z.array(z.unknown()), next: z.number().int().nullable() }),
+    access: on('audit.view', auditTarget),
+    audit: 'audit.export',
+    dialect: 'api',
+    prepare: (call, { query }) => exportBatchAfter(services, call.account.id, query.after),
+  });
+
+  const verify = operation({
+    name: 'audit.verify',
+    summary: 'Numbers what is pending, then verifies the whole trail',
+    method: 'POST',
+    path: '{account}/audit:verify',
+    input: {},
+    output: verification,
+    access: on('audit.view', auditTarget),
+    audit: null,
+    dialect: 'api',
+    prepare: async (call) => {
+      await sequenceAccount(services, call.account.id);
+      return verifyTrail({
+        accountId: call.account.id,
+        rows: trail(services.database.read, call.account.id),
+        checkpoints: await checkpoints(services.database.read, call.account.id),
+        keys: await services.keyring.publicKeys(call.account.id, 'checkpoint'),
+      });
+    },
+  });
+
+  return {
+    name: 'audit',
+    nouns: [auditNoun],
+    operations: [list, exported, verify],
+    jobs: [
+      { name: 'audit.sequence', everyMs: services.sequencerMs, run: async () => void (await sequenceAll(services)) },
+      { name: 'audit.summarise', everyMs: 5_000, run: () => services.refusals.flush() },
+    ],
+  };
+}
+
+/** The trail of a scope is seen with `audit.view` there; account-wide work needs it at the account. */
+async function auditTarget(call: Call) {
+  if (!call.world.hasScope(call.scope)) return null;
+  return { target: auditAt(call.scope), found: undefined };
+}
+
+function auditAt(scope: string) {
+  return { kind: 'audit', scope, identifier: null, tags: {}, attributes: {} };
+}
+
+async function listPage(services: AuditServices, call: Call, query: z.infer<typeof auditQuery>) {
+  const { principal } = call.caller;
+  const { cursor, limit, ...rest } = query;
+  const binding = ['audit', call.account.id, call.scope, principal.type, principal.uid, JSON.stringify(rest)];
+  const before = cursor === undefined ? null : positionOf(services.cursors.decode(binding, cursor));
+  const filter: AuditFilter = {
+    since: query.since, until: query.until, action: query.action, resource: query.resource, outcome: query.outcome, session: query.session, requestId: query.requestId,
+    actor: query.actor === undefined ? undefined : actorUid(call, query.actor),
+    claims: query.claim === undefined ? undefined : claimFilter(query.claim),
+    scope: call.scope,
+    below: query.below === 'true' && seesAllBelow(call),
+  };
+  const events = await listEvents(services.database.read, call.account.id, filter, { limit: limit + 1, before });
+  const shown = events.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map(viewOf),
+    next: events.length > limit && last !== undefined ? services.cursors.encode(binding, `${last.event.at.toISOString()} ${last.event.id}`) : null,
+  };
+}
+
+/** Events below are shown only to one who may see the audit of every scope there; otherwise scope by scope. */
+function seesAllBelow(call: Call): boolean {
+  for (const kind of ['organization', 'project']) {
+    for (const entry of call.world.list(kind)) {
+      const scope = childScope(entry.scope, entry.identifier);
+      if (contains(call.scope, scope) && !call.decide({ permission: 'audit.view', target: auditAt(scope) }).allowed) return false;
+    }
+  }
+  return true;
+}
+
+function positionOf(text: string): { at: Date; id: string } {
+  const [at, id] = text.split(' ');
+  return { at: new Date(at!), id: id! };
+}
+
+function actorUid(call: Call, text: string): string {
+  const colon = text.indexOf(':');
+  const place = parseResourcePath(text.slice(colon + 1));
+  const kind = text.slice(0, colon);
+  if ((kind !== 'user' && kind !== 'service_account') || place === null) return text;
+  return call.world.find(kind, place.scope, place.identifier)?.uid ?? text;
+}
+
+function claimFilter(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = null;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0) {
+    throw refusal('request.invalid', { errors: [{ pointer: '/claim', message: 'must be a JSON object such as `{"sub":"…"}`' }] });
+  }
+  return value as Record<string, unknown>;
+}
+
+function viewOf({ event, personal, commitments, seq }: ListedEvent): z.infer<typeof auditEvent> {
+  const actor = personal.actor?.value as { path: string; by?: string } | undefined;
+  const erased = Object.keys(commitments).filter((field) => !(field in personal));
+  return {
+    id: event.id,
+    seq,
+    at: event.at.toISOString(),
+    actor: event.actorType === null ? null : { type: event.actorType, uid: event.actorUid ?? '', path: actor?.path ?? null, ...(actor?.by === undefined ? {} : { by: actor.by }) },
+    via: event.via,
+    action: event.action,
+    resource: event.resourceKind === null ? null : { kind: event.resourceKind, uid: event.resourceUid ?? '', path: event.resourcePath },
+    scope: event.scope,
+    outcome: event.outcome,
+    ...(event.sessionId === null ? {} : { session: event.sessionId }),
+    ...(personal.claims === undefined ? {} : { claims: personal.claims.value }),
+    ...(personal.diff === undefined ? {} : { diff: personal.diff.value }),
+    ...(event.detail === null || event.detail === undefined ? {} : { detail: event.detail }),
+    ...(personal.address === undefined ? {} : { address: String(personal.address.value) }),
+    ...(erased.length === 0 ? {} : { erased }),
+    requestId: event.requestId,
+  };
+}
+
+async function exportBatchAfter(services: AuditServices, accountId: string, after: number) {
+  const rows: unknown[] = [];
+  let last = after;
+  for await (const row of trail(services.database.read, accountId, after)) {
+    rows.push(exportedRow(row));
+    last = row.seq;
+    if (rows.length === exportBatch) break;
+  }
+  const all = await checkpoints(services.database.read, accountId);
+  return {
+    account: accountId,
+    rows,
+    checkpoints: all.filter((checkpoint) => checkpoint.seq > after && checkpoint.seq <= last).map(exportedCheckpoint),
+    keys: await services.keyring.publicKeys(accountId, 'checkpoint'),
+    next: rows.length === exportBatch ? last : null,
+  };
+}
+
+function exportedRow(row: VerifiableRow): unknown {
+  return { ...row, link: row.link.toString('hex') };
+}
+
+function exportedCheckpoint(checkpoint: Checkpoint): unknown {
+  return { ...checkpoint, link: checkpoint.link.toString('hex'), signature: checkpoint.signature.toString('base64url') };
+}
+

@@ -1,0 +1,50 @@
+/** The words of the audit: what an event looks like from outside, and how it is asked for. */
+import { z } from 'zod';
+import type { Noun } from '#kernel/kind.ts';
+
+export const auditNoun: Noun = { name: 'audit', levels: ['account', 'org', 'project'], verbs: ['view'] };
+
+const time = z.iso.datetime({ precision: 3 });
+
+export const auditEvent = z.strictObject({
+  id: z.uuid(),
+  seq: z.number().int().nullable().describe('place in the chain; null until it is numbered, within a second'),
+  at: time,
+  actor: z.strictObject({ type: z.string(), uid: z.string(), path: z.string().nullable(), by: z.string().optional() }).nullable(),
+  via: z.string().nullable(),
+  action: z.string(),
+  resource: z.strictObject({ kind: z.string(), uid: z.string(), path: z.string().nullable() }).nullable(),
+  scope: z.string(),
+  outcome: z.enum(['success', 'refused', 'failed']),
+  session: z.string().optional(),
+  claims: z.unknown().optional(),
+  diff: z.unknown().optional(),
+  detail: z.unknown().optional(),
+  address: z.string().optional(),
+  erased: z.array(z.string()).optional().describe('personal fields that were erased'),
+  requestId: z.string(),
+});
+
+const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+export const auditQuery = z.strictObject({
+  since: instant.optional(),
+  until: instant.optional(),
+  actor: z.string().max(1_024).optional().describe('uid, or `user:alice`, `service_account:payments/ci`'),
+  action: z.string().max(128).optional(),
+  resource: z.string().max(1_024).optional().describe('uid or path'),
+  outcome: z.enum(['success', 'refused', 'failed']).optional(),
+  session: z.uuid().optional(),
+  requestId: z.string().max(128).optional(),
+  claim: z.string().max(4_096).optional().describe('JSON object whose members must be in the verified claims'),
+  below: z.enum(['true', 'false']).default('true').describe('also what happened in scopes below'),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(1_024).optional(),
+});
+
+export const verification = z.strictObject({
+  rows: z.number().int(),
+  checkpoints: z.number().int(),
+  erasedFields: z.number().int(),
+  findings: z.array(z.strictObject({ seq: z.number().int(), problem: z.string() })),
+});

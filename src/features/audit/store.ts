@@ -1,0 +1,100 @@
+/** Reads of the audit trail: filtered pages newest first, and the whole trail in order. */
+import { sql } from 'kysely';
+import type { Reader } from '#platform/database/database.ts';
+import type { AuditEvent, Commitments, Outcome, Salted } from './leaf.ts';
+import type { Checkpoint, VerifiableRow } from './verify.ts';
+
+export interface AuditFilter {
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly outcome?: Outcome | undefined;
+  readonly session?: string | undefined;
+  readonly requestId?: string | undefined;
+  /** Every pair must be in the verified claims. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** Scope path and, where asked, everything below. */
+  readonly scope: string;
+  readonly below: boolean;
+}
+
+export interface AuditPosition {
+  readonly at: Date;
+  readonly id: string;
+}
+
+interface EventRow {
+  account_id: string; at: Date; id: string; format: number; actor_type: string | null; actor_uid: string | null; via: string | null;
+  action: string; resource_kind: string | null; resource_uid: string | null; resource_path: string | null; scope: string; outcome: string;
+  session_id: string | null; request_id: string; detail: unknown; commitments: unknown; personal: unknown;
+}
+
+export interface ListedEvent extends VerifiableFields {
+  readonly seq: number | null;
+}
+
+interface VerifiableFields {
+  readonly format: number;
+  readonly event: Omit<AuditEvent, 'personal'>;
+  readonly commitments: Commitments;
+  readonly personal: Salted;
+}
+
+export async function listEvents(reader: Reader, accountId: string, filter: AuditFilter, page: { readonly limit: number; readonly before: AuditPosition | null }): Promise<ListedEvent[]> {
+  let query = reader.selectFrom('audit_event as e')
+    .leftJoin('audit_leaf as l', (join) => join.onRef('l.account_id', '=', 'e.account_id').onRef('l.event_id', '=', 'e.id'))
+    .selectAll('e').select('l.seq')
+    .where('e.account_id', '=', accountId);
+  if (filter.since !== undefined) query = query.where('e.at', '>=', filter.since);
+  if (filter.until !== undefined) query = query.where('e.at', '<', filter.until);
+  if (filter.actor !== undefined) query = query.where('e.actor_uid', '=', filter.actor);
+  if (filter.action !== undefined) query = query.where('e.action', '=', filter.action);
+  if (filter.resource !== undefined) query = query.where((e) => e.or([e('e.resource_uid', '=', filter.resource!), e('e.resource_path', '=', filter.resource!)]));
+  if (filter.outcome !== undefined) query = query.where('e.outcome', '=', filter.outcome);
+  if (filter.session !== undefined) query = query.where('e.session_id', '=', filter.session);
+  if (filter.requestId !== undefined) query = query.where('e.request_id', '=', filter.requestId);
+  if (filter.claims !== undefined) query = query.where(sql<boolean>`(e.personal -> 'claims' -> 'value') @> ${JSON.stringify(filter.claims)}::jsonb`);
+  if (filter.scope !== '/' || !filter.below) {
+    query = query.where((e) => e.or([
+      e('e.scope', '=', filter.scope),
+      ...(filter.below ? [e(sql<boolean>`starts_with(e.scope, ${`${filter.scope}/`})`, '=', true)] : []),
+    ]));
+  }
+  if (page.before !== null) query = query.where(sql<boolean>`(e.at, e.id) < (${page.before.at}::timestamptz, ${page.before.id}::uuid)`);
+  const rows = await query.orderBy('e.at', 'desc').orderBy('e.id', 'desc').limit(page.limit).execute();
+  return rows.map((row) => ({ ...fieldsOf(row), seq: row.seq }));
+}
+
+/** The trail from `after` on in order of `seq`, in bounded batches. Rows not yet numbered are not in it. */
+export async function* trail(reader: Reader, accountId: string, after = 0): AsyncGenerator<VerifiableRow> {
+  const batch = 1_000;
+  for (let seq = after; ; ) {
+    const rows = await reader.selectFrom('audit_leaf as l')
+      .innerJoin('audit_event as e', (join) => join.onRef('e.account_id', '=', 'l.account_id').onRef('e.at', '=', 'l.event_at').onRef('e.id', '=', 'l.event_id'))
+      .selectAll('e').select(['l.seq', 'l.link'])
+      .where('l.account_id', '=', accountId).where('l.seq', '>', seq).orderBy('l.seq').limit(batch).execute();
+    for (const row of rows) yield { ...fieldsOf(row), seq: row.seq, link: row.link };
+    if (rows.length < batch) return;
+    seq = rows.at(-1)!.seq;
+  }
+}
+
+export async function checkpoints(reader: Reader, accountId: string): Promise<Checkpoint[]> {
+  const rows = await reader.selectFrom('audit_checkpoint').selectAll().where('account_id', '=', accountId).orderBy('seq').execute();
+  return rows.map((row) => ({ seq: row.seq, link: row.link, at: row.at, keyId: row.key_id, signature: row.signature }));
+}
+
+function fieldsOf(row: EventRow): VerifiableFields {
+  return {
+    format: row.format,
+    event: {
+      accountId: row.account_id, id: row.id, at: row.at, actorType: row.actor_type, actorUid: row.actor_uid, via: row.via, action: row.action,
+      resourceKind: row.resource_kind, resourceUid: row.resource_uid, resourcePath: row.resource_path, scope: row.scope, outcome: row.outcome as Outcome,
+      sessionId: row.session_id, requestId: row.request_id, detail: row.detail,
+    },
+    commitments: row.commitments as Commitments,
+    personal: row.personal as Salted,
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * The form of our own tokens: prefix, 32 random bytes, CRC-32 checksum, in base 62. The prefix lets scanners find leaked
+ * ones, the checksum lets them (and us) dismiss look-alikes without asking the database.
+ */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+export type TokenKind = 'personal' | 'service_account';
+
+const prefixes: Readonly<Record<TokenKind, string>> = { personal: 'sallyport_pat_', service_account: 'sallyport_sat_' };
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const bodyLength = 43;
+const checksumLength = 6;
+
+export function makeToken(kind: TokenKind, random: (bytes: number) => Buffer): string {
+  const body = base62(BigInt(`0x${random(32).toString('hex')}`), bodyLength);
+  return prefixes[kind] + body + checksum(prefixes[kind] + body);
+}
+
+/** The kind of a well-formed token of ours, or null. */
+export function readToken(token: string): TokenKind | null {
+  for (const [kind, prefix] of Object.entries(prefixes) as [TokenKind, string][]) {
+    if (!token.startsWith(prefix)) continue;
+    const body = token.slice(0, -checksumLength);
+    const whole = token.length === prefix.length + bodyLength + checksumLength;
+    return whole && checksum(body) === token.slice(-checksumLength) ? kind : null;
+  }
+  return null;
+}
+
+export function isOurs(token: string): boolean {
+  return token.startsWith('sallyport_');
+}
+
+/** Tokens carry 256 bits of their own, so one fast hash keeps them as well as a slow one would. */
+export function hashToken(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+function checksum(text: string): string {
+  return base62(BigInt(crc32(text)), checksumLength);
+}
+
+function base62(number: bigint, length: number): string {
+  let text = '';
+  for (let rest = number; text.length < length; rest /= 62n) text = alphabet[Number(rest % 62n)]! + text;
+  return text;
+}

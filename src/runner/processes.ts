@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** One process as `/proc` of this host shows it. */
+export interface HostProcess {
+  readonly pid: number;
+  readonly parent: number;
+  /** Real user id. */
+  readonly uid: number;
+  /** Dead and only waiting for its parent to notice. */
+  readonly zombie: boolean;
+}
+
+/** All processes this process may see. Empty where there is no `/proc`. One that ends meanwhile is left out. */
+export function hostProcesses(): HostProcess[] {
+  return numbersIn('/proc').flatMap((pid) => readProcess(pid) ?? []);
+}
+
+/** The living processes of one user, whatever session, group or parent they moved to. */
+export function processesOfUid(uid: number): number[] {
+  return hostProcesses().filter((process) => process.uid === uid && !process.zombie).map(({ pid }) => pid);
+}
+
+/** Children of `pid`, direct ones first, then theirs. Orphans inside a PID namespace stay descendants of its init. */
+export function descendants(pid: number): HostProcess[] {
+  const children = Map.groupBy(hostProcesses(), (process) => process.parent);
+  const found: HostProcess[] = [];
+  const open = [pid];
+  for (let parent = open.shift(); parent !== undefined; parent = open.shift()) {
+    const next = children.get(parent) ?? [];
+    found.push(...next);
+    open.push(...next.map((child) => child.pid));
+  }
+  return found;
+}
+
+/** Processes of this user that were started with exactly `NAME=value` among their environment. */
+export function processesWithVariable(name: string, value: string): number[] {
+  return numbersIn('/proc').filter((pid) => readText(`/proc/${pid}/environ`)?.split('\0').includes(`${name}=${value}`) === true);
+}
+
+/** Sends `signal`; a process that has ended, or that is not ours to signal, is passed over. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
+}
+
+/** Descriptors of this process that its children inherit (close-on-exec is off). Empty where there is no `/proc`. */
+export function inheritedDescriptors(): number[] {
+  const closeOnExec = 0o2_000_000;
+  return numbersIn('/proc/self/fdinfo').filter((fd) => {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readText(`/proc/self/fdinfo/${fd}`) ?? '')?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & closeOnExec) === 0;
+  });
+}
+
+function readProcess(pid: number): HostProcess | null {
+  const status = readText(`/proc/${pid}/status`);
+  if (status === null) return null;
+  const field = (name: string) => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1];
+  return { pid, parent: Number(field('PPid')), uid: Number(field('Uid')), zombie: field('State') === 'Z' };
+}
+
+function numbersIn(directory: string): number[] {
+  try {
+    return readdirSync(directory).filter((name) => /^\d+$/.test(name)).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { assert, refusal } from '#kernel/errors.ts';
+import { processesOfUid } from './processes.ts';
+
+export interface UidRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Where nobody else gives out numbers: above people, services, the `subuid` blocks of container users (to 600,100,000)
+ * and systemd's containers (to 1,879,048,191); in a container that maps only 16 bits, the gap systemd leaves.
+ */
+export const defaultUidRanges: readonly UidRange[] = [
+  { first: 1_900_000_000, last: 1_900_000_999 },
+  { first: 60_706, last: 61_183 },
+];
+
+/** A user no other attempt on this host has until `release`. The group has the same number. */
+export interface ClaimedUid {
+  readonly uid: number;
+  /** `reusable: false` keeps it out of use until this process ends: something of it may still be alive. */
+  release(options: { readonly reusable: boolean }): Promise<void>;
+}
+
+export interface UidPool {
+  readonly range: UidRange;
+  /** How many of the range can be used on this host. */
+  readonly size: number;
+  /** Refuses with `runner.cannot` when all are in use. */
+  claim(): Promise<ClaimedUid>;
+  /** Claims `uid` itself, or null when somebody has it. */
+  claimExactly(uid: number): Promise<ClaimedUid | null>;
+}
+
+const maxRangeSize = 65_536;
+
+/**
+ * Makes the pool of users for steps; refuses with `config.invalid` for a range that is none. Numbers that `/etc/passwd`,
+ * `/etc/group`, `/etc/subuid` or `/etc/subgid` give to somebody are never handed out: such a step could read that
+ * person's, or that person's containers', files.
+ *
+ * Two runners on one host may have the same range, so a claim is an abstract unix socket, which exists once per host
+ * (per network namespace) and goes with its process, however that ends. Numbers are given out in turn, so that a freed
+ * one rests as long as possible.
+ */
+export async function uidPool(range: UidRange): Promise<UidPool> {
+  const size = range.last - range.first + 1;
+  if (range.first < 1_000 || size < 1 || size > maxRangeSize || range.last > 2 ** 31 - 1) {
+    throw refusal('config.invalid', {
+      say: `the user ids for steps \`${range.first}-${range.last}\` must lie in 1000-2147483647, at most ${maxRangeSize} of them`,
+    });
+  }
+  const usable = await usableIds();
+  const free = Array.from({ length: size }, (_, index) => range.first + index).filter(usable);
+  let next = 0;
+  return {
+    range,
+    size: free.length,
+    async claim() {
+      for (let tried = 0; tried < free.length; tried += 1) {
+        const uid = free[next];
+        assert(uid !== undefined, 'the next user id lies outside the list');
+        next = (next + 1) % free.length;
+        const claimed = await claimUid(uid);
+        if (claimed !== null && processesOfUid(uid).length === 0) return claimed;
+        await claimed?.release({ reusable: true });
+      }
+      throw refusal('runner.cannot', { say: `none of the ${free.length} usable user ids for steps is free on this host` });
+    },
+    claimExactly: async (uid) => (free.includes(uid) ? claimUid(uid) : null),
+  };
+}
+
+/** Holds the host-wide claim for `uid`, or null when another process (or attempt) holds it. */
+async function claimUid(uid: number): Promise<ClaimedUid | null> {
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  const listening = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ path: `\0sallyport-step-uid-${uid}`, exclusive: true }, () => resolve(true));
+  });
+  if (!listening) return null;
+  return {
+    uid,
+    release: ({ reusable }) =>
+      reusable ? new Promise((resolve) => server.close(() => resolve())) : Promise.resolve(),
+  };
+}
+
+/** Ids this host knows (its user namespace maps them) and nobody has, by name or as a range for containers. */
+async function usableIds(): Promise<(id: number) => boolean> {
+  const paths = ['/etc/passwd', '/etc/group', '/etc/subuid', '/etc/subgid', '/proc/self/uid_map', '/proc/self/gid_map'];
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '')));
+  const [passwd, group, subuid, subgid, uidMap, gidMap] = texts.map((text) =>
+    text.split('\n').map((line) => line.trim().split(/[:\s]+/)));
+  const named = new Set([...(passwd ?? []), ...(group ?? [])].map((line) => Number(line[2])));
+  const inRange = (lines: string[][] | undefined, { first, count }: { first: number; count: number }) => (id: number) =>
+    (lines ?? []).some((line) => id >= Number(line[first]) && id < Number(line[first]) + Number(line[count]));
+  const forContainers = [subuid, subgid].map((lines) => inRange(lines, { first: 1, count: 2 }));
+  const mapped = [uidMap, gidMap].map((lines) => inRange(lines, { first: 0, count: 2 }));
+  return (id) => mapped.every((has) => has(id)) && !named.has(id) && !forContainers.some((has) => has(id));
+}

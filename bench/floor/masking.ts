@@ -8,7 +8,7 @@ export function floorMasker(values: readonly string[]): (chunk: Uint8Array, last
   const pattern = new RegExp(alternatives.join('|'), 'g');
   let carry = '';
   return (chunk, last = false) => {
-    const text = carry + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).latin1Slice();
+    const text = carry + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
     const cut = last ? text.length : Math.max(0, text.length - longest + 1);
     let out = '';
     let done = 0;

@@ -1,0 +1,13 @@
+/** The expression language as one door: compile a text, evaluate it on the server, deliver what is left. */
+export { contextFrom, marked, notYet } from './context.ts';
+export type { ContextTree } from './context.ts';
+export { deliver } from './deliver.ts';
+export { evaluate } from './evaluate.ts';
+export { functionTable, ownFunctions } from './functions.ts';
+export { fieldErrorOf, placeOf } from './place.ts';
+export type { Place } from './place.ts';
+export { parseRuntimeInput } from './runtime-input.ts';
+export type { RuntimeInput } from './runtime-input.ts';
+export { compileTemplate, writtenNeeds } from './template.ts';
+export type { Template } from './template.ts';
+export { textOf, trusted, unite, untrusted, valueOf } from './value.ts';

@@ -8,12 +8,12 @@ import type { JsonValue } from '#kernel/json.ts';
  */
 
 /** Larger than any token seen in the wild (GitHub needs about 5 KiB); checked before anything is decoded. */
-export const maxTokenBytes = 16 * 1024;
+const maxTokenBytes = 16 * 1024;
 /** Items of lists (groups, audiences) may be many; members may not. */
 const documentLimits = { maxBytes: maxTokenBytes, maxDepth: 16, maxNodes: 2000 };
 const maxMembers = 200;
 const maxKidBytes = 512;
-export const maxIssuerBytes = 1000;
+const maxIssuerBytes = 1000;
 
 /** A claim: deep-frozen data; objects have no prototype. */
 export type Claim = null | boolean | number | string | readonly Claim[] | Claims;

@@ -66,6 +66,7 @@ const accepted: readonly (readonly [string, () => string, World?])[] = [
   ['no iat, when it ends soon', () => issue(ec, without('iat'))],
   ['no sub', () => issue(ec, without('sub'))],
   ['200 members', () => issue(ec, claims({ more: Object.fromEntries(Array.from({ length: 194 }, (_, at) => [`m${at}`, at])) }))],
+  ['a token of nearly 16 KiB', () => issue(ec, claims({ pad: 'a'.repeat(11_800) }))],
   ['a list of 300 groups', () => issue(ec, claims({ groups: Array.from({ length: 300 }, (_, at) => `g${at}`) }))],
 ];
 
@@ -206,7 +207,8 @@ const attacks: readonly Attack[] = [
   ['a letter beyond ASCII', 'malformed', () => `${issue(ec, honest)}\u0410`],
   ['a token of 16 MB', 'malformed', () => 'a'.repeat(16_000_000)],
   ['a token of 16 KiB and a byte', 'malformed', () => `${'a'.repeat(16_382)}.a.`],
-  ['a million parts', 'malformed', () => '.'.repeat(16_384)],
+  ['a well-formed token over 16 KiB', 'malformed', () => issue(ec, claims({ pad: 'a'.repeat(12_400) }))],
+  ['sixteen thousand parts', 'malformed', () => '.'.repeat(16_384)],
   // JSON inside
   ['a byte order mark before the header', 'malformed', () => jws(`\ufeff{"alg":"ES256","kid":"ec"}`)],
   ['a byte order mark before the payload', 'malformed', () => issue(ec, `\ufeff${JSON.stringify(honest)}`)],

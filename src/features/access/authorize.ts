@@ -1,0 +1,50 @@
+/**
+ * The checks of a compound act, one after the other. Rights are those before the call; what is asked about and what is
+ * given are as the call leaves them (CONTRACTS §5).
+ */
+import type { Caller } from '#kernel/caller.ts';
+import type { Check, Decision } from '#kernel/decision.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import type { World } from '#kernel/world.ts';
+import { decide } from './evaluate.ts';
+import { holds } from './holds.ts';
+
+export type Authorization =
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly failed: Check; readonly decision?: Decision };
+
+export interface Act {
+  readonly kinds: Kinds;
+  readonly caller: Caller;
+  readonly before: World;
+  readonly after: World;
+  readonly checks: readonly Check[];
+  readonly now: Date;
+}
+
+/** Stops at the first check that fails; `decision` says why when the check was a permission. */
+export function authorize(act: Act): Authorization {
+  for (const check of act.checks) {
+    const answer = answerCheck(act, check);
+    if (!answer.allowed) return { allowed: false, failed: check, ...(answer.decision === undefined ? {} : { decision: answer.decision }) };
+  }
+  return { allowed: true };
+}
+
+function answerCheck(act: Act, check: Check): { readonly allowed: boolean; readonly decision?: Decision } {
+  const { kinds, caller, before, after, now } = act;
+  const asked = { rights: before, kinds, asker: caller, now };
+  switch (check.ask) {
+    case 'administer':
+      return { allowed: caller.mayAdminister };
+    case 'permission': {
+      const { permission, target } = check;
+      const decision = decide({ ...asked, tree: check.world === 'before' ? before : after, question: { permission, target } });
+      return { allowed: decision.allowed, decision };
+    }
+    case 'holds': {
+      if (check.unless !== undefined && decide({ ...asked, tree: after, question: check.unless }).allowed) return { allowed: true };
+      return { allowed: holds(before, kinds, caller, check.given, now) };
+    }
+  }
+}

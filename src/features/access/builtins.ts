@@ -1,0 +1,62 @@
+/** Roles and resource groups every account has. They are found here, not in a world, and cannot be changed or shadowed. */
+import type { Level } from '#kernel/scope.ts';
+import { accountScope } from '#kernel/scope.ts';
+import type { Entry } from '#kernel/world.ts';
+import type { ResourceGroupFacts, RoleFacts } from './schema.ts';
+
+export const accountAdminUid = 'builtin:role:account_admin';
+export const everythingUid = 'builtin:resource_group:all_resources_including_child_scopes';
+
+/** `pipeline.execute` and what a run touches; permissions of kinds that do not exist are nobody's until they do. */
+const pipelineExecutor: ReadonlySet<string> = new Set([
+  'pipeline.view',
+  'pipeline.execute',
+  ...['secret', 'connector', 'service', 'environment', 'template'].flatMap((kind) => [`${kind}.view`, `${kind}.access`]),
+]);
+
+const entries: readonly Entry[] = [
+  role('account_admin', 'Account Admin', { level: 'account', permissions: 'every' }),
+  role('org_admin', 'Organization Admin', { level: 'org', permissions: 'every' }),
+  role('project_admin', 'Project Admin', { level: 'project', permissions: 'every' }),
+  role('account_viewer', 'Account Viewer', { level: 'account', permissions: 'every_view' }),
+  role('org_viewer', 'Organization Viewer', { level: 'org', permissions: 'every_view' }),
+  role('project_viewer', 'Project Viewer', { level: 'project', permissions: 'every_view' }),
+  role('pipeline_executor', 'Pipeline Executor', { level: 'project', permissions: pipelineExecutor }),
+  group('all_account_level_resources', 'All Account Level Resources', 'account', false),
+  group('all_org_level_resources', 'All Organization Level Resources', 'org', false),
+  group('all_project_level_resources', 'All Project Level Resources', 'project', false),
+  group('all_resources_including_child_scopes', 'All Resources Including Child Scopes', null, true),
+];
+
+const byUid: ReadonlyMap<string, Entry> = new Map(entries.map((entry) => [entry.uid, entry]));
+
+/** What a reference to `identifier` means from any scope, before custom resources are looked at. */
+export function builtin(kind: string, identifier: string): Entry | undefined {
+  return byUid.get(`builtin:${kind}:${identifier}`);
+}
+
+export function builtinByUid(uid: string): Entry | undefined {
+  return byUid.get(uid);
+}
+
+/** Such an identifier cannot be given to a custom resource of the kind, at any scope. */
+export function isBuiltinIdentifier(kind: string, identifier: string): boolean {
+  return builtin(kind, identifier) !== undefined;
+}
+
+export function builtins(kind: string): readonly Entry[] {
+  return entries.filter((entry) => entry.kind === kind);
+}
+
+function role(identifier: string, name: string, facts: RoleFacts): Entry {
+  return entry('role', identifier, name, facts);
+}
+
+function group(identifier: string, name: string, onlyAt: Level | null, includeChildScopes: boolean): Entry {
+  const facts: ResourceGroupFacts = { ranges: { onlyAt, includeChildScopes }, resources: 'all' };
+  return entry('resource_group', identifier, name, facts);
+}
+
+function entry(kind: string, identifier: string, name: string, facts: unknown): Entry {
+  return { uid: `builtin:${kind}:${identifier}`, kind, scope: accountScope, identifier, name, version: 1, tags: {}, attributes: {}, facts };
+}

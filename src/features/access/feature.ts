@@ -1,0 +1,24 @@
+/** The door of access: its kinds, and the engine that the rest of the product asks. */
+import type { Kinds } from '#kernel/kind.ts';
+import type { Manifest } from '#kernel/manifest.ts';
+import { resourceGroupKind } from './resource-group-kind.ts';
+import { roleBindingKind } from './role-binding-kind.ts';
+import { roleKind } from './role-kind.ts';
+
+export type { Authorization } from './authorize.ts';
+export { authorize } from './authorize.ts';
+export { builtin, builtins, builtinByUid, isBuiltinIdentifier } from './builtins.ts';
+export { evaluate } from './evaluate.ts';
+export type { GivenBound } from './gives.ts';
+export { givenByMapping, givenThrough, holdings } from './gives.ts';
+export { governedGives, governedTags } from './govern.ts';
+export type { Asker } from './grants.ts';
+export { holds } from './holds.ts';
+export { lastAdminGone } from './last-admin.ts';
+export { anyGrantNow, hasLiveGrant, namesVisible } from './live.ts';
+export { selectorFaults } from './selector-faults.ts';
+
+/** `kinds` is asked late: roles may name permissions of features that come after this one. */
+export function access(kinds: () => Kinds): Manifest {
+  return { name: 'access', kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
+}

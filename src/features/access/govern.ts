@@ -1,0 +1,102 @@
+/**
+ * Governed tags and attributes: those a condition in force reads. Whoever changes one moves a resource into somebody's
+ * reach, so it needs `<kind>.govern` or what the change gives (CONTRACTS §5).
+ */
+import type { Target } from '#kernel/decision.ts';
+import type { Given, Kinds } from '#kernel/kind.ts';
+import { noClaims } from '#kernel/matcher.ts';
+import type { Entry, World } from '#kernel/world.ts';
+import { inRange } from './extent.ts';
+import type { CompiledExtent } from './extent.ts';
+import type { Grant } from './grants.ts';
+import { grantsWhere } from './gives.ts';
+import { placesOf } from './places.ts';
+import { permissionsOf } from './roles.ts';
+import type { CompiledSelector } from './selector.ts';
+import { conditionHolds, conditionValue } from './selector.ts';
+
+type Conditional = { readonly grant: Grant; readonly why: string };
+
+const conditionalKey = Symbol('access conditional grants');
+
+/** By kind, the keys conditions in force read: `tags.<key>` or an attribute's name. */
+export function governedTags(world: World): ReadonlyMap<string, ReadonlySet<string>> {
+  const keys = new Map<string, Set<string>>();
+  for (const [kind, grants] of conditionalGrants(world)) {
+    const selectors = grants.flatMap(({ grant }) => grant.extents.flatMap((extent) => conditionalSelectors(extent, kind)));
+    keys.set(kind, new Set(selectors.flatMap((selector) => selector.conditions.map((condition) => condition.key))));
+  }
+  return keys;
+}
+
+/**
+ * What a change of tags or attributes gives on that very resource: the role of each grant whose conditions match it now
+ * and did not before. For a change, `govern` is asked of the resource as it was and as it becomes.
+ */
+export function governedGives(before: Entry | null, after: Entry | null, worldAfter: World, kinds: Kinds): Given[] {
+  if (after === null || sameValues(before, after)) return [];
+  const places = placesOf(after, worldAfter);
+  const given = (conditionalGrants(worldAfter).get(after.kind) ?? []).flatMap(({ grant, why }): Given[] => {
+    const isNew = grant.extents.some(
+      (extent) => places.some((place) => inRange(extent, place)) && conditionalSelectors(extent, after.kind).some((selector) => matchesNewly(selector, before, after)),
+    );
+    return isNew ? [{ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' }] : [];
+  });
+  const askedOf = before === null ? [after] : [before, after];
+  return given.flatMap((one) => askedOf.map((target): Given => ({ ...one, unless: { permission: `${after.kind}.govern`, target } })));
+}
+
+/** Grants with conditions, by the kinds their conditions are about. */
+function conditionalGrants(world: World): ReadonlyMap<string, readonly Conditional[]> {
+  return world.derive(conditionalKey, () => {
+    const byKind = new Map<string, Conditional[]>();
+    for (const found of grantsWhere(world, world.list('role_binding'), () => true)) {
+      const kinds = new Set(found.grant.extents.flatMap((extent) => conditionalSelectors(extent).map((selector) => selector.type)));
+      for (const kind of kinds) append(byKind, kind, found);
+    }
+    return byKind;
+  });
+}
+
+function append(byKind: Map<string, Conditional[]>, kind: string, found: Conditional): void {
+  const list = byKind.get(kind);
+  if (list === undefined) byKind.set(kind, [found]);
+  else list.push(found);
+}
+
+function conditionalSelectors(extent: CompiledExtent, kind?: string): readonly CompiledSelector[] {
+  if (extent.resources === 'all') return [];
+  return extent.resources.filter((selector) => selector.conditions.length > 0 && (kind === undefined || selector.type === kind));
+}
+
+/** A condition on a claim matches somebody's claim whatever the value is, and other people's when the value changes. */
+function matchesNewly(selector: CompiledSelector, before: Entry | null, after: Entry): boolean {
+  if (!couldMatch(selector, after)) return false;
+  if (before === null || !couldMatch(selector, before)) return true;
+  return selector.conditions.some(
+    (condition) => 'equalsClaim' in condition.spec && conditionValue(condition.key, before) !== conditionValue(condition.key, after),
+  );
+}
+
+function couldMatch(selector: CompiledSelector, target: Target): boolean {
+  if (selector.identifiers !== null && (target.identifier === null || !selector.identifiers.has(target.identifier))) return false;
+  return selector.conditions.every((condition) => {
+    const value = conditionValue(condition.key, target);
+    return 'equalsClaim' in condition.spec ? value !== undefined && value !== null : conditionHolds(condition, target, noClaims);
+  });
+}
+
+function ownBound(grant: Grant, resource: Entry, kinds: Kinds): Given['bound'] {
+  const permissions = [...permissionsOf(grant.role, kinds)].filter(({ noun }) => noun.name === resource.kind).map(({ permission }) => permission);
+  const resources = [{ type: resource.kind, identifiers: [resource.identifier] }];
+  return { permissions, extent: { scope: resource.scope, includeChildScopes: false, resources } };
+}
+
+function sameValues(before: Entry | null, after: Entry): boolean {
+  return sameRecord(before?.tags ?? {}, after.tags) && sameRecord(before?.attributes ?? {}, after.attributes);
+}
+
+function sameRecord(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
+  const names = Object.keys(b).filter((name) => b[name] !== undefined);
+  return names.length === Object.keys(a).filter((name) => a[name] !== undefined).length && names.every((name) => Object.hasOwn(a, name) && a[name] === b[name]);
+}

@@ -1,0 +1,153 @@
+/** What a caller has, compiled: each binding or mapping grant as a role over extents. */
+import type { Caller, MappingGrant, WorkloadEvidence } from '#kernel/caller.ts';
+import type { Noun } from '#kernel/kind.ts';
+import type { MatchContext } from '#kernel/matcher.ts';
+import { noClaims, readPointer } from '#kernel/matcher.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import { accountScope, contains, depthOf, levelOf } from '#kernel/scope.ts';
+import type { Entry, World } from '#kernel/world.ts';
+import { accountAdminUid, everythingUid } from './builtins.ts';
+import type { CompiledExtent } from './extent.ts';
+import { narrowTo, rangesOf } from './extent.ts';
+import { bindingsOf, memberships, resourceGroupFacts, roleFacts } from './lookup.ts';
+import { roleHas } from './roles.ts';
+import type { BindingFacts, MappingFacts, PrincipalFacts, Range, RoleFacts } from './schema.ts';
+import type { Resources } from './selector.ts';
+import { compileResources } from './selector.ts';
+
+/** Who asks: the part of a caller the engine looks at. */
+export type Asker = Pick<Caller, 'accountId' | 'principal' | 'bounds' | 'workload'>;
+
+export interface Grant {
+  /** Uid of the binding or mapping. */
+  readonly via: string;
+  readonly groupPath: readonly string[];
+  readonly roleUid: string;
+  readonly resourceGroupUid: string | null;
+  readonly role: RoleFacts;
+  /** The subtree nothing of it leaves. */
+  readonly scope: ScopePath;
+  /** Before they are narrowed to the subtree: to say what stopped a question. */
+  readonly ranges: readonly Range[];
+  readonly resources: Resources;
+  /** What is left to match. */
+  readonly extents: readonly CompiledExtent[];
+  readonly disabled: boolean;
+  readonly expiresAtMs: number | null;
+}
+
+/**
+ * One way to hold something: a grant of *each* list must give it. A person has one list; a session has, per mapping, the
+ * present grants and those recorded at the exchange.
+ */
+export interface Way {
+  readonly mappingUid: string | null;
+  readonly lists: readonly (readonly Grant[])[];
+  readonly context: MatchContext;
+}
+
+const personKey = Symbol('access grants of principals');
+const sessionKey = Symbol('access grants of sessions');
+const noWays: readonly Way[] = [];
+
+/** Null = nobody this account knows, or somebody disabled. */
+export function waysOf(world: World, asker: Asker): readonly Way[] | null {
+  const { type, uid } = asker.principal;
+  if (asker.accountId !== world.accountId) return null;
+  if (type === 'user' || type === 'service_account') return personWays(world, type, uid);
+  if (type === 'workload') return asker.workload === undefined ? null : sessionWays(world, asker.workload);
+  return type === 'system' && uid === 'bootstrap' ? bootstrapWays(world) : null;
+}
+
+export function isLive(grant: Grant, nowMs: number): boolean {
+  return !grant.disabled && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs);
+}
+
+export function grantHas(grant: Grant, permission: string, noun: Noun | null): boolean {
+  return roleHas(grant.role, permission, noun);
+}
+
+/** Null when it gives nothing to anybody: something dangles, or it stands where it may not. */
+export function bindingGrant(world: World, binding: Entry, groupPath: readonly string[] = []): Grant | null {
+  const facts = binding.facts as BindingFacts;
+  const group = resourceGroupFacts(world, facts.resourceGroupUid);
+  if (group === null || facts.roleUid === null) return null;
+  const { disabled, expiresAtMs, roleUid, resourceGroupUid } = facts;
+  const parts = { via: binding.uid, groupPath, roleUid, resourceGroupUid, disabled, expiresAtMs };
+  return grantAt(world, { ...parts, scope: binding.scope, ranges: rangesOf(group, binding.scope), resources: group.resources });
+}
+
+/** A grant of a mapping; its scope must lie at or below the mapping's own. */
+export function mappingGrant(world: World, mapping: Entry, grant: MappingGrant): Grant | null {
+  if (!contains(mapping.scope, grant.scope)) return null;
+  const resourceGroupUid = grant.resourceGroupUid ?? null;
+  const parts = { via: mapping.uid, groupPath: [], roleUid: grant.roleUid, resourceGroupUid, disabled: false, expiresAtMs: null, scope: grant.scope };
+  if (resourceGroupUid === null) {
+    const ranges = [{ scope: grant.scope, includeChildScopes: grant.includeChildScopes }];
+    return grantAt(world, { ...parts, ranges, resources: compileResources(grant.resources ?? []) });
+  }
+  const group = resourceGroupFacts(world, resourceGroupUid);
+  return group === null ? null : grantAt(world, { ...parts, ranges: rangesOf(group, grant.scope), resources: group.resources });
+}
+
+/** Above its level a role gives nothing (rule 8). */
+function grantAt(world: World, parts: Omit<Grant, 'role' | 'extents'>): Grant | null {
+  const role = roleFacts(world, parts.roleUid);
+  if (role === null || depthOf(levelOf(parts.scope)) < depthOf(role.level)) return null;
+  return { ...parts, role, extents: narrowTo(parts.scope, parts.ranges, parts.resources) };
+}
+
+function personWays(world: World, kind: 'user' | 'service_account', uid: string): readonly Way[] | null {
+  const known = world.derive(personKey, () => new Map<string, readonly Way[]>());
+  const entry = world.get(uid);
+  if (entry === undefined || entry.kind !== kind || !(entry.facts as PrincipalFacts).enabled) return null;
+  let ways = known.get(uid);
+  if (ways === undefined) known.set(uid, (ways = [{ mappingUid: null, lists: [personGrants(world, entry)], context: noClaims }]));
+  return ways;
+}
+
+function personGrants(world: World, person: Entry): readonly Grant[] {
+  const grants: Grant[] = [];
+  for (const { entry, groupPath } of memberships(world, person)) {
+    for (const binding of bindingsOf(world, entry.uid)) {
+      const principal = (binding.facts as BindingFacts).principal;
+      if (principal?.type !== entry.kind || !contains(entry.scope, binding.scope)) continue;
+      const grant = bindingGrant(world, binding, groupPath);
+      if (grant !== null) grants.push(grant);
+    }
+  }
+  return grants;
+}
+
+function sessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
+  const known = world.derive(sessionKey, () => new WeakMap<WorkloadEvidence, readonly Way[]>());
+  let ways = known.get(evidence);
+  if (ways === undefined) known.set(evidence, (ways = makeSessionWays(world, evidence)));
+  return ways;
+}
+
+/** A mapping that is gone or serves another issuer now gives nothing, nor does one whose issuer is gone. */
+function makeSessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
+  const context: MatchContext = { claim: (pointer) => readPointer(evidence.claims, pointer) };
+  return evidence.mappings.map(({ mappingUid, grants }): Way => {
+    const mapping = world.get(mappingUid);
+    if (mapping?.kind !== 'claim_mapping') return { mappingUid, lists: [[], []], context };
+    const facts = mapping.facts as MappingFacts;
+    const served = facts.issuerUid === evidence.issuerUid && world.get(facts.issuerUid)?.kind === 'trusted_issuer';
+    const present = served ? facts.grantsFor(evidence.claims) : [];
+    return { mappingUid, lists: [compileAll(world, mapping, present), compileAll(world, mapping, grants)], context };
+  });
+}
+
+function compileAll(world: World, mapping: Entry, grants: readonly MappingGrant[]): readonly Grant[] {
+  return grants.map((grant) => mappingGrant(world, mapping, grant)).filter((grant) => grant !== null);
+}
+
+/** `system:bootstrap` is an account admin until its credential ends; no binding says so. */
+function bootstrapWays(world: World): readonly Way[] {
+  const group = resourceGroupFacts(world, everythingUid);
+  const parts = { via: 'system:bootstrap', groupPath: [], roleUid: accountAdminUid, resourceGroupUid: everythingUid, disabled: false, expiresAtMs: null };
+  const ranges = group === null ? [] : rangesOf(group, accountScope);
+  const grant = grantAt(world, { ...parts, scope: accountScope, ranges, resources: 'all' });
+  return grant === null ? noWays : [{ mappingUid: null, lists: [[grant]], context: noClaims }];
+}

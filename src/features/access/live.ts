@@ -1,0 +1,83 @@
+/**
+ * Where a caller has anything at all: decides whether a list answers, whether a session is still alive and which scope
+ * names show. A grant is live when somebody could be allowed something by it.
+ */
+import type { Kinds, Noun } from '#kernel/kind.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import { contains } from '#kernel/scope.ts';
+import type { World } from '#kernel/world.ts';
+import { boundExtent } from './bounds.ts';
+import type { CompiledExtent } from './extent.ts';
+import { rangeMeet } from './extent.ts';
+import type { Asker, Grant } from './grants.ts';
+import { grantHas, isLive, waysOf } from './grants.ts';
+import { permissionsOf } from './roles.ts';
+import type { Range } from './schema.ts';
+import { selectsKind } from './selector.ts';
+
+/** Permissions over a range; `candidates` holds all it may have, `has` says which. */
+interface Reach {
+  readonly range: Range;
+  readonly has: (permission: string, noun: Noun) => boolean;
+  readonly candidates: (kinds: Kinds) => Iterable<{ permission: string; noun: Noun }>;
+}
+
+/** True when the caller has a live grant at, above or below the scope; without one a list of it is not found. */
+export function hasLiveGrant(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
+  if (!world.hasScope(scope)) return false;
+  return liveRanges(world, kinds, asker, now).some((range) => contains(range.scope, scope) || contains(scope, range.scope));
+}
+
+/** True when the caller is allowed anything anywhere. A session that is not is dead. */
+export function anyGrantNow(world: World, kinds: Kinds, asker: Asker, now: Date): boolean {
+  return liveRanges(world, kinds, asker, now).length > 0;
+}
+
+/** Rule 10: a live grant inside a scope shows its name, as it shows those above; it says nothing about other scopes. */
+export function namesVisible(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
+  return world.hasScope(scope) && liveRanges(world, kinds, asker, now).some((range) => contains(scope, range.scope));
+}
+
+function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
+  const nowMs = now.getTime();
+  const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map((bound) => reachOf(boundExtent(bound), boundHas(bound.permissions), allOf))];
+  return (waysOf(world, asker) ?? []).flatMap((way) => {
+    const lists = [...way.lists.map((grants) => grants.flatMap((grant) => (isLive(grant, nowMs) ? grantReaches(grant) : []))), ...bounds];
+    return shared(lists)
+      .filter((reach) => world.hasScope(reach.range.scope) && givesAnything(reach, kinds))
+      .map((reach) => reach.range);
+  });
+}
+
+/** What every list has, taken one of each. */
+function shared(lists: readonly (readonly Reach[])[]): readonly Reach[] {
+  return lists.reduce((left, right) => left.flatMap((a) => right.flatMap((b) => meet(a, b) ?? [])));
+}
+
+function meet(a: Reach, b: Reach): Reach | null {
+  const range = rangeMeet(a.range, b.range);
+  return range === null ? null : { range, candidates: a.candidates, has: (permission, noun) => a.has(permission, noun) && b.has(permission, noun) };
+}
+
+function givesAnything(reach: Reach, kinds: Kinds): boolean {
+  for (const { permission, noun } of reach.candidates(kinds)) if (reach.has(permission, noun)) return true;
+  return false;
+}
+
+function grantReaches(grant: Grant): Reach[] {
+  return grant.extents.map((extent) =>
+    reachOf(extent, (permission, noun) => grantHas(grant, permission, noun), (kinds) => permissionsOf(grant.role, kinds)),
+  );
+}
+
+function reachOf(extent: CompiledExtent, has: Reach['has'], candidates: Reach['candidates']): Reach {
+  return { range: extent, candidates, has: (permission, noun) => selectsKind(extent.resources, noun.name) && has(permission, noun) };
+}
+
+function boundHas(permissions: 'all' | readonly string[]): Reach['has'] {
+  return (permission) => permissions === 'all' || permissions.includes(permission);
+}
+
+function allOf(kinds: Kinds): Iterable<{ permission: string; noun: Noun }> {
+  return permissionsOf({ level: 'account', permissions: 'every' }, kinds);
+}

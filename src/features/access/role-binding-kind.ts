@@ -1,0 +1,73 @@
+import type { FieldError } from '#kernel/errors.ts';
+import type { Question } from '#kernel/decision.ts';
+import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
+import { depthOf, levelOf } from '#kernel/scope.ts';
+import type { Entry, World } from '#kernel/world.ts';
+import { builtinByUid } from './builtins.ts';
+import { givenByBinding } from './gives.ts';
+import { resourceGroupFacts, roleFacts } from './lookup.ts';
+import type { BindingFacts, NamersRange, RoleBindingSpec } from './schema.ts';
+import { roleBindingSpec } from './schema.ts';
+
+/** Principal + role + resource group at a scope. Bindings only add. */
+export function roleBindingKind(kinds: () => Kinds): Kind<RoleBindingSpec> {
+  return {
+    name: 'role_binding',
+    levels: ['account', 'org', 'project'],
+    verbs: ['view', 'create', 'edit', 'delete', 'govern'],
+    spec: roleBindingSpec,
+    version: 1,
+    administers: true,
+    facts: bindingFactsOf,
+    check: (draft, after) => [...levelFaults(draft, after), ...resourceGroupFaults(draft, after)],
+    gives: (change) => givenByChange(change, kinds()),
+  };
+}
+
+function bindingFactsOf({ spec, refs }: Draft<RoleBindingSpec>): BindingFacts {
+  const principalUid = refs('/principal/id');
+  return {
+    principal: principalUid === undefined ? null : { type: spec.principal.type, uid: principalUid },
+    roleUid: refs('/role') ?? null,
+    resourceGroupUid: refs('/resourceGroup') ?? null,
+    disabled: spec.disabled ?? false,
+    expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
+  };
+}
+
+function levelFaults({ scope, spec, refs }: Draft<RoleBindingSpec>, after: World): FieldError[] {
+  const role = roleFacts(after, refs('/role') ?? null);
+  if (role === null || depthOf(levelOf(scope)) >= depthOf(role.level)) return [];
+  return [{ pointer: '/role', message: `\`${spec.role}\` may be bound at the level \`${role.level}\` or below, not at \`${levelOf(scope)}\`` }];
+}
+
+/** A built-in group of another level would select nothing here. */
+function resourceGroupFaults({ scope, spec, refs }: Draft<RoleBindingSpec>, after: World): FieldError[] {
+  const ranges = resourceGroupFacts(after, refs('/resourceGroup') ?? null)?.ranges;
+  const onlyAt = ranges === undefined || Array.isArray(ranges) ? null : (ranges as NamersRange).onlyAt;
+  if (onlyAt === null || onlyAt === levelOf(scope)) return [];
+  return [{ pointer: '/resourceGroup', message: `\`${spec.resourceGroup}\` selects only at the level \`${onlyAt}\`; this binding is at \`${levelOf(scope)}\`` }];
+}
+
+/** The role over its range, unless the change only takes away. */
+function givenByChange(change: { before: Entry | null; after: Entry | null; worldAfter: World }, kinds: Kinds): Given[] {
+  const { before, after, worldAfter } = change;
+  if (after === null || (before !== null && givesNoMore(before.facts as BindingFacts, after.facts as BindingFacts))) return [];
+  const unless = bindQuestion(after, worldAfter);
+  return givenByBinding(worldAfter, kinds, after).map((given) => ({ ...given, pointer: '/role', ...(unless === null ? {} : { unless }) }));
+}
+
+function givesNoMore(before: BindingFacts, after: BindingFacts): boolean {
+  if (after.disabled) return true;
+  const sameParts = before.principal?.uid === after.principal?.uid && before.roleUid === after.roleUid && before.resourceGroupUid === after.resourceGroupUid;
+  return sameParts && !before.disabled && (after.expiresAtMs ?? Infinity) <= (before.expiresAtMs ?? Infinity);
+}
+
+/** `role.bind` is asked on the role as if it lay where it is bound, so it can be given for one scope. */
+function bindQuestion(binding: Entry, world: World): Question | null {
+  const { roleUid } = binding.facts as BindingFacts;
+  const role = roleUid === null ? undefined : (builtinByUid(roleUid) ?? world.get(roleUid));
+  if (role === undefined) return null;
+  const { kind, identifier, tags, attributes } = role;
+  return { permission: 'role.bind', target: { kind, scope: binding.scope, identifier, tags, attributes } };
+}

@@ -1,0 +1,165 @@
+/**
+ * The words of access: documents of roles, resource groups and role bindings, and the compiled facts by which the engine
+ * and the features that bring principals and mappings understand each other.
+ *
+ * Built-in roles and resource groups are no entries of a world. A reference is tried against `builtin(kind, identifier)`
+ * of `builtins.ts` by its bare identifier, from any scope; `isBuiltinIdentifier` keeps others from taking such a name.
+ */
+import { z } from 'zod';
+import type { MappingGrant } from '#kernel/caller.ts';
+import { ref, scopePath } from '#kernel/marks.ts';
+import type { Level, ScopePath } from '#kernel/scope.ts';
+import type { Resources } from './selector.ts';
+
+export const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000 } as const;
+
+const levelWord = z.enum(['account', 'org', 'project']);
+const word = '[A-Za-z_][A-Za-z0-9_]{0,127}';
+
+export const permissionName = z.string().regex(new RegExp(`^${word}\\.${word}$`), {
+  error: 'must be `<kind>.<verb>`; there are no wildcards, list each permission',
+});
+
+const scalar = z.union([z.string().max(512), z.number(), z.boolean()], { error: 'must be text of at most 512 characters, a number or true or false' });
+
+const claimPointer = z
+  .string()
+  .max(512)
+  .regex(/^(?:\/(?:[^/~]|~[01])*)+$/, { error: 'must be a JSON Pointer such as `/application_id`' });
+
+/** A missing attribute never matches a selector, so `exists: false` has nothing to say here. */
+const selectorMatcher = z.union(
+  [
+    z.strictObject({ equals: scalar }),
+    z.strictObject({ oneOf: z.array(scalar).max(limits.values) }),
+    z.strictObject({ glob: z.string().min(1).max(256) }),
+    z.strictObject({ exists: z.literal(true) }),
+    z.strictObject({ equalsClaim: claimPointer }),
+  ],
+  { error: 'must be one of `equals`, `oneOf`, `glob`, `exists: true` and `equalsClaim`' },
+);
+
+/** zod leaves a key called `__proto__` out without a word; a condition that goes missing would widen the selector. */
+const where = z.preprocess(
+  (value, context) => {
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+      context.addIssue({ code: 'custom', message: '`__proto__` is neither `tags.<key>` nor an attribute' });
+    }
+    return value;
+  },
+  z
+    .record(z.string().min(1).max(260), selectorMatcher)
+    .refine((conditions) => Object.keys(conditions).length > 0, { error: 'must have a condition; leave `where` out to select all' })
+    .refine((conditions) => Object.keys(conditions).length <= limits.conditions, { error: `must have at most ${limits.conditions} conditions` }),
+);
+
+const resourceName = z.string().refine((text) => new TextEncoder().encode(text).length <= 512, { error: 'must have at most 512 bytes' });
+
+/** One selector as written in resource groups, mapping grants and by sessions asking for less. */
+export const selectorSchema = z.strictObject({
+  type: z.string().min(1).max(128),
+  identifiers: z.array(resourceName).max(limits.identifiers).optional(),
+  where: where.optional(),
+});
+
+export const selectorList = z.array(selectorSchema).max(limits.selectors);
+
+export const roleSpec = z.strictObject({
+  /** The highest level at which it may be bound. */
+  level: levelWord,
+  permissions: z.array(permissionName).max(limits.permissions),
+});
+export type RoleSpec = z.infer<typeof roleSpec>;
+
+export const resourceGroupSpec = z
+  .strictObject({
+    includeChildScopes: z.boolean().optional(),
+    scopes: z.array(z.strictObject({ scope: scopePath, includeChildScopes: z.boolean().optional() })).max(limits.scopes).optional(),
+    all: z.literal(true).optional(),
+    resources: selectorList.optional(),
+  })
+  .refine((spec) => spec.scopes === undefined || spec.includeChildScopes === undefined, {
+    path: ['includeChildScopes'],
+    error: 'belongs to each of `scopes` when there are several',
+  })
+  .refine((spec) => (spec.all === undefined) !== (spec.resources === undefined), {
+    path: ['resources'],
+    error: 'either `resources` or `all: true` is needed, not both',
+  });
+export type ResourceGroupSpec = z.infer<typeof resourceGroupSpec>;
+
+export const principalReference = z
+  .strictObject({ type: z.enum(['user', 'user_group', 'service_account']), id: ref({ kindFrom: 'type' }) })
+  .refine(({ type, id }) => type !== 'user' || !id.includes('.'), {
+    path: ['id'],
+    error: 'users belong to the whole account: write the bare identifier',
+  });
+
+export const roleBindingSpec = z.strictObject({
+  principal: principalReference,
+  role: ref('role'),
+  resourceGroup: ref('resource_group'),
+  disabled: z.boolean().optional(),
+  /** RFC 3339. */
+  expiresAt: z.iso.datetime({ offset: true, error: 'must be a time such as `2027-01-31T12:00:00Z`' }).max(40).optional(),
+});
+export type RoleBindingSpec = z.infer<typeof roleBindingSpec>;
+
+export interface Range {
+  readonly scope: ScopePath;
+  readonly includeChildScopes: boolean;
+}
+
+/** `every`: each permission of each kind found at or below the level, as kinds appear; `every_view`: their `view`. */
+export interface RoleFacts {
+  readonly level: Level;
+  readonly permissions: ReadonlySet<string> | 'every' | 'every_view';
+}
+
+/** The scope of a built-in group is that of the binding or grant that names it. */
+export interface NamersRange {
+  /** The only level it selects at; null = any. */
+  readonly onlyAt: Level | null;
+  readonly includeChildScopes: boolean;
+}
+
+export interface ResourceGroupFacts {
+  readonly ranges: readonly Range[] | NamersRange;
+  readonly resources: Resources;
+}
+
+export type SubjectType = 'user' | 'user_group' | 'service_account';
+
+export interface Subject {
+  readonly type: SubjectType;
+  readonly uid: string;
+}
+
+/** Null where a reference dangles: then the binding gives nothing. */
+export interface BindingFacts {
+  readonly principal: Subject | null;
+  readonly roleUid: string | null;
+  readonly resourceGroupUid: string | null;
+  readonly disabled: boolean;
+  readonly expiresAtMs: number | null;
+}
+
+/** Facts of entries of kind `user` and `service_account`. */
+export interface PrincipalFacts {
+  readonly enabled: boolean;
+}
+
+/** Facts of entries of kind `user_group`. */
+export interface GroupFacts {
+  readonly members: readonly Subject[];
+}
+
+/** Facts of entries of kind `claim_mapping`. */
+export interface MappingFacts {
+  readonly issuerUid: string;
+  readonly mayAdminister: boolean;
+  /** Its present grants if its conditions match these claims, else none. */
+  readonly grantsFor: (claims: Readonly<Record<string, unknown>>) => readonly MappingGrant[];
+  /** Every target, conditions and claims ignored: for granting rules and «who can». */
+  readonly allGrants: () => readonly MappingGrant[];
+}

@@ -1,0 +1,107 @@
+/** Selectors of resource groups, grants and bounds: compiled once, then matched against resources (CONTRACTS §4 rule 5). */
+import type { Selector } from '#kernel/caller.ts';
+import type { ReasonCode, Target } from '#kernel/decision.ts';
+import type { MatchContext, Matcher, MatcherSpec } from '#kernel/matcher.ts';
+import { compileMatcher } from '#kernel/matcher.ts';
+
+/** One line of `where`. */
+export interface Condition {
+  /** As written: `tags.<key>` or the name of an attribute. */
+  readonly key: string;
+  readonly spec: MatcherSpec;
+  readonly matches: Matcher;
+}
+
+export interface CompiledSelector {
+  readonly type: string;
+  /** Null = any name. A draft without a name is in no list of names. */
+  readonly identifiers: ReadonlySet<string> | null;
+  readonly conditions: readonly Condition[];
+  readonly source: Selector;
+}
+
+/** `all` includes external kinds. An empty list selects nothing. */
+export type Resources = 'all' | readonly CompiledSelector[];
+
+/** What stopped a selector; `progress` grows with the rules that held. */
+export interface SelectorMiss {
+  readonly code: ReasonCode & ('kind_not_selected' | 'identifier_not_selected' | 'condition_not_met');
+  readonly progress: number;
+  readonly condition?: string;
+}
+
+const tagPrefix = 'tags.';
+
+/** Selectors that can never match are left out, so what remains grants something. */
+export function compileResources(resources: 'all' | readonly Selector[]): Resources {
+  return resources === 'all' ? 'all' : resources.filter(canMatch).map(compileSelector);
+}
+
+export function sourceOf(resources: Resources): 'all' | readonly Selector[] {
+  return resources === 'all' ? 'all' : resources.map((selector) => selector.source);
+}
+
+export function selects(resources: Resources, target: Target, context: MatchContext): boolean {
+  return resources === 'all' || resources.some((selector) => selectorMatches(selector, target, context));
+}
+
+export function selectorMatches(selector: CompiledSelector, target: Target, context: MatchContext): boolean {
+  if (selector.type !== target.kind) return false;
+  if (!names(selector, target.identifier)) return false;
+  return selector.conditions.every((condition) => conditionHolds(condition, target, context));
+}
+
+/** True when some selector asks about this kind, whatever else it asks. */
+export function selectsKind(resources: Resources, kind: string): boolean {
+  return resources === 'all' || resources.some((selector) => selector.type === kind);
+}
+
+/** How near the best selector came; null when one matches. */
+export function selectorMiss(resources: Resources, target: Target, context: MatchContext): SelectorMiss | null {
+  if (selects(resources, target, context)) return null;
+  let nearest: SelectorMiss = { code: 'kind_not_selected', progress: 0 };
+  for (const selector of resources === 'all' ? [] : resources) {
+    const miss = missOf(selector, target, context);
+    if (miss.progress > nearest.progress) nearest = miss;
+  }
+  return nearest;
+}
+
+/** The value a condition reads. Own properties only, so `constructor` and `__proto__` are just names. */
+export function conditionValue(key: string, target: Pick<Target, 'tags' | 'attributes'>): unknown {
+  const values = key.startsWith(tagPrefix) ? target.tags : target.attributes;
+  const name = key.startsWith(tagPrefix) ? key.slice(tagPrefix.length) : key;
+  return Object.hasOwn(values, name) ? values[name] : undefined;
+}
+
+/** Rule 5: a missing value never matches, whatever the matcher would say of it. */
+export function conditionHolds(condition: Condition, target: Target, context: MatchContext): boolean {
+  const value = conditionValue(condition.key, target);
+  return value !== undefined && value !== null && condition.matches(value, context);
+}
+
+function missOf(selector: CompiledSelector, target: Target, context: MatchContext): SelectorMiss {
+  if (selector.type !== target.kind) return { code: 'kind_not_selected', progress: 0 };
+  if (!names(selector, target.identifier)) return { code: 'identifier_not_selected', progress: 1 };
+  const failed = selector.conditions.find((condition) => !conditionHolds(condition, target, context));
+  return { code: 'condition_not_met', progress: 2, ...(failed === undefined ? {} : { condition: failed.key }) };
+}
+
+function names(selector: CompiledSelector, identifier: string | null): boolean {
+  return selector.identifiers === null || (identifier !== null && selector.identifiers.has(identifier));
+}
+
+function canMatch(selector: Selector): boolean {
+  if (selector.identifiers !== undefined && selector.identifiers.length === 0) return false;
+  return Object.values(selector.where ?? {}).every((spec) => !('oneOf' in spec) || spec.oneOf.length > 0);
+}
+
+function compileSelector(source: Selector): CompiledSelector {
+  const conditions = Object.entries(source.where ?? {}).map(([key, spec]) => ({ key, spec, matches: compileMatcher(spec) }));
+  return {
+    type: source.type,
+    identifiers: source.identifiers === undefined ? null : new Set(source.identifiers),
+    conditions,
+    source,
+  };
+}

@@ -1,0 +1,87 @@
+/** Accounts: made and disabled by the operator on the host, so they are rows and not documents. */
+import type { Recorder } from '#features/audit/feature.ts';
+import { refusal } from '#kernel/errors.ts';
+import { isIdentifier } from '#kernel/identifier.ts';
+import type { Clock, Randomness } from '#platform/clock.ts';
+import type { Database } from '#platform/database/database.ts';
+import { violates } from '#platform/database/database.ts';
+
+export interface AccountServices {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly record: Recorder;
+}
+
+export interface AccountRow {
+  readonly id: string;
+  readonly identifier: string;
+  readonly name: string | null;
+  readonly disabled: boolean;
+  readonly revision: number;
+  readonly createdAt: Date;
+}
+
+const operator = { type: 'system', uid: 'operator', path: 'operator' } as const;
+
+/** Null when another node made it in the same moment. */
+export async function createAccount(services: AccountServices, identifier: string, name: string | null): Promise<string | null> {
+  if (!isIdentifier(identifier)) throw refusal('request.invalid', { say: `\`${identifier}\` is not an identifier` });
+  const id = services.randomness.uid();
+  const now = services.clock.now();
+  try {
+    await services.database.transaction(async (tx) => {
+      await tx.insertInto('account').values({ id, identifier, name, revision: 0, disabled: false, created_at: now }).execute();
+      const resource = { kind: 'account', uid: id, path: identifier };
+      await services.record(tx, contextOf(services, id, now, 'account.create'), [{ actor: operator, resource }]);
+    });
+    return id;
+  } catch (error) {
+    if (violates(error, 'account_identifier_key')) return null;
+    throw error;
+  }
+}
+
+export async function listAccounts(database: Database): Promise<AccountRow[]> {
+  const rows = await database.read.selectFrom('account').selectAll().orderBy('identifier').limit(10_000).execute();
+  return rows.map(({ id, identifier, name, disabled, revision, created_at }) => ({ id, identifier, name, disabled, revision, createdAt: created_at }));
+}
+
+export async function findAccount(database: Database, identifier: string): Promise<AccountRow | null> {
+  const row = await database.read.selectFrom('account').selectAll().where('identifier', '=', identifier).executeTakeFirst();
+  return row === undefined ? null : { id: row.id, identifier: row.identifier, name: row.name, disabled: row.disabled, revision: row.revision, createdAt: row.created_at };
+}
+
+export async function setAccountDisabled(services: AccountServices, identifier: string, disabled: boolean): Promise<void> {
+  const account = await findAccount(services.database, identifier);
+  if (account === null) throw refusal('access.not_found', { say: `there is no account \`${identifier}\`` });
+  await services.database.transaction(async (tx) => {
+    await tx.updateTable('account').set({ disabled }).where('id', '=', account.id).execute();
+    const action = disabled ? 'account.disable' : 'account.enable';
+    await services.record(tx, contextOf(services, account.id, services.clock.now(), action), [
+      { actor: operator, resource: { kind: 'account', uid: account.id, path: identifier } },
+    ]);
+  });
+}
+
+function contextOf(services: AccountServices, accountId: string, now: Date, action: string) {
+  return { accountId, now, caller: null, address: null, requestId: services.randomness.uid(), action };
+}
+
+const directoryMs = 500;
+
+/** Accounts by identifier for the front door; remembered for half a second, so that disabling one bites within it. */
+export function accountDirectory(services: Pick<AccountServices, 'database' | 'clock'>): (identifier: string) => Promise<{ id: string; identifier: string } | null> {
+  let known = new Map<string, { account: AccountRow | null; untilMs: number }>();
+  return async (identifier) => {
+    if (!isIdentifier(identifier)) return null;
+    let held = known.get(identifier);
+    if (held === undefined || held.untilMs <= services.clock.monotonicMs()) {
+      const account = await findAccount(services.database, identifier);
+      if (known.size > 10_000) known = new Map();
+      held = { account, untilMs: services.clock.monotonicMs() + directoryMs };
+      known.set(identifier, held);
+    }
+    return held.account === null || held.account.disabled ? null : held.account;
+  };
+}

@@ -14,8 +14,7 @@ export function equal(left: Data, right: Data): boolean {
   if (typeof left === 'object' || typeof right === 'object') {
     return typeof left === 'object' && typeof right === 'object' && equalMembers(left, right);
   }
-  if (typeof left === typeof right) return left === right;
-  return (typeof left === 'string' || typeof right === 'string') && textOf(left) === textOf(right);
+  return typeof left === typeof right ? left === right : textOf(left) === textOf(right);
 }
 
 function equalMembers(left: Data & object, right: Data & object): boolean {

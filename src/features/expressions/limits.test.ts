@@ -128,6 +128,19 @@ test('property: a search finds what the simple search finds', () => {
   }), { numRuns: 2_000 });
 });
 
+test('a search finds what the simple search finds, for every needle of seven and text of twelve of two letters', () => {
+  const words = (length: number): string[] =>
+    Array.from({ length: 2 ** length }, (_, bits) => bits.toString(2).padStart(length, '0'));
+  const texts = words(12);
+  for (const needle of words(7)) {
+    for (const text of texts) {
+      if (occurrences(text, needle, 1)[0] !== (text.includes(needle) ? text.indexOf(needle) : undefined)) {
+        throw new Error(`\`${needle}\` in \`${text}\``);
+      }
+    }
+  }
+});
+
 test('property: replace and split do what the language of the server does', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', '$', '&'), maxLength: 30 });
   const needles = fc.string({ unit: fc.constantFrom('a', 'b', '$'), minLength: 1, maxLength: 7 });

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { after } from 'node:test';
+import type { PgLogin } from '#platform/database/embedded.ts';
+import { takeCopy } from './ready-copies.ts';
+import { asOwner, loginsVariable, startTestServer } from './server.ts';
+import type { ServerLogins, TestServer } from './server.ts';
+
+/** A migrated, empty database that nobody else uses. */
+export interface TestDatabase {
+  /** Its name. */
+  readonly database: string;
+  readonly owner: PgLogin;
+  readonly application: PgLogin;
+  /** The same as URLs, as `--database-url` takes them. */
+  readonly ownerUrl: string;
+  readonly applicationUrl: string;
+  /** Ends its connections and removes it. Without it, it stays until the end of the run. */
+  drop(): Promise<void>;
+}
+
+let ownServer: Promise<TestServer> | undefined;
+
+// Outside a run, as in `node --test file`, the first database starts a server for this process alone.
+after(async () => {
+  if (ownServer) await (await ownServer).stop();
+});
+
+/** A database of its own for the caller, on the one server of the run. */
+export async function testDatabase(): Promise<TestDatabase> {
+  const server = await serverLogins();
+  const database = await asOwner(server.owner, takeCopy);
+  const owner = { ...server.owner, database };
+  const application = { ...server.application, database };
+  return {
+    database,
+    owner,
+    application,
+    ownerUrl: urlOf(owner),
+    applicationUrl: urlOf(application),
+    drop: () => asOwner(server.owner, async (client) => void (await client.query(`drop database if exists ${database} with (force)`))),
+  };
+}
+
+async function serverLogins(): Promise<ServerLogins> {
+  const path = process.env[loginsVariable];
+  if (path !== undefined) return JSON.parse(readFileSync(path, 'utf8')) as ServerLogins;
+  return (ownServer ??= startTestServer());
+}
+
+function urlOf({ host, port, user, password, database }: PgLogin): string {
+  const query = new URLSearchParams({ host, port: String(port) });
+  return `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@/${database}?${query}`;
+}

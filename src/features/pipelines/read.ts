@@ -1,0 +1,70 @@
+/** From any document to a pipeline that fits the schema, or to the faults with their places. */
+import type { FieldError } from '#kernel/errors.ts';
+import { pointerOf } from '#kernel/matcher.ts';
+import { pipelineSpec } from './document.ts';
+import type { PipelineSpec } from './document.ts';
+import { shown } from './words.ts';
+
+export type Read = { readonly spec: PipelineSpec } | { readonly errors: readonly FieldError[] };
+
+const maxDepth = 32;
+const maxNodes = 50_000;
+const maxErrors = 100;
+
+/**
+ * Reads the `spec` of a pipeline manifest (`{ pipeline: … }`). Pointers start at the spec. Every fault is listed, up to a
+ * hundred; each has its place, unknown fields and words have a suggestion where one is near.
+ */
+export function readSpec(document: unknown): Read {
+  const oversize = shapeFault(document);
+  if (oversize !== null) return { errors: [oversize] };
+  const parsed = pipelineSpec.safeParse(document);
+  if (parsed.success) return { spec: parsed.data };
+  return { errors: firstErrors(parsed.error.issues.flatMap(faultsOf)) };
+}
+
+/** At most a hundred, the last one then saying how many were left out. */
+export function firstErrors(errors: readonly FieldError[]): readonly FieldError[] {
+  if (errors.length <= maxErrors) return errors;
+  return [...errors.slice(0, maxErrors - 1), { pointer: '', message: `and ${errors.length - maxErrors + 1} more` }];
+}
+
+interface Issue {
+  readonly code: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+}
+
+function faultsOf(issue: unknown): FieldError[] {
+  const { code, path, message, keys } = issue as Issue;
+  if (code === 'invalid_key') return [fault(path, 'this name cannot be used here; write a letter or `_`, then letters, digits and `_`')];
+  if (code !== 'unrecognized_keys' || keys === undefined) return [fault(path, message)];
+  // `shown` leaves no backtick inside a user's word, so this cannot split at one.
+  const messages = message.split(/; (?=unknown field `)/);
+  return keys.map((key, i) => fault([...path, key], messages[i] ?? message));
+}
+
+function fault(path: readonly PropertyKey[], message: string): FieldError {
+  const suggestion = /did you mean `([^`]+)`\?$/.exec(message)?.[1];
+  return { pointer: pointerOf(path), message, ...(suggestion === undefined ? {} : { suggestion }) };
+}
+
+/** Refuses what is too deep or too wide, and the key `__proto__`, which maps of names would lose or obey. */
+function shapeFault(document: unknown): FieldError | null {
+  const waiting: { value: unknown; path: readonly PropertyKey[] }[] = [{ value: document, path: [] }];
+  let nodes = 0;
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value, path } = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (path.length > maxDepth) return { pointer: pointerOf(path.slice(0, 8)), message: `nests deeper than ${maxDepth} levels` };
+    const keys = Object.keys(value);
+    nodes += keys.length;
+    if (nodes > maxNodes) return { pointer: '', message: `has more than ${maxNodes} fields; split the pipeline` };
+    for (const key of keys) {
+      if (key === '__proto__') return { pointer: pointerOf([...path, key]), message: `the field \`${shown(key)}\` cannot be used` };
+      waiting.push({ value: (value as Record<string, unknown>)[key], path: [...path, Array.isArray(value) ? Number(key) : key] });
+    }
+  }
+  return null;
+}

@@ -8,6 +8,10 @@ export class LeftOutReturns {
   /** Left out before those in `searched`. */
   private forgotten = 0;
 
+  get remembered(): number {
+    return this.searched.length;
+  }
+
   /** `at`: the place of the CR in the text as written. Calls come in order. */
   add(at: number): void {
     this.searched.push(at - this.forgotten - this.searched.length);

@@ -50,9 +50,16 @@ export function bytesOf(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
 }
 
-/** What is looked for of a value: CRLF as LF, which stands for both in the text, and no white space at the edges. */
+/** What is looked for of a value, as a copy: CRLF as LF, which stands for both in the text, no white space at the edges. */
 export function contentOf(value: Uint8Array): Uint8Array {
-  return withoutEdgeSpace(value.filter((byte, at) => byte !== 0x0d || value[at + 1] !== 0x0a));
+  const content = new Uint8Array(value.length);
+  let length = 0;
+  for (let at = 0; at < value.length; at += 1) {
+    if (value[at] === 0x0d && value[at + 1] === 0x0a) continue;
+    content[length] = value[at]!;
+    length += 1;
+  }
+  return withoutEdgeSpace(content.subarray(0, length));
 }
 
 /** Without ASCII white space at both ends: shells drop it, and what is found without it is found with it too. */

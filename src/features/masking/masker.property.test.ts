@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { runs } from '#test/mode.ts';
 import { compileMaskSet } from './mask-set.ts';
 import { Masker, maskWhole } from './masker.ts';
 
@@ -52,6 +53,7 @@ function maskInChunks(values: readonly string[], text: string, cuts: readonly nu
 
 /** Few letters, so that secrets overlap, nest and repeat; line breaks of both kinds. */
 const narrow = fc.string({ unit: fc.constantFrom('a', 'b', '\n', '\r\n', '\r', ' '), minLength: 6, maxLength: 24 });
+const long = fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'a\n', 'bb\r\n'), minLength: 10, maxLength: 40 });
 const wide = fc.string({ unit: 'binary-ascii', minLength: 6, maxLength: 40 }).filter((value) => !value.includes('*'));
 
 interface World { values: string[]; text: string; cuts: number[] }
@@ -74,6 +76,7 @@ function world(value: fc.Arbitrary<string>, filler: fc.Arbitrary<string>): fc.Ar
 
 const worlds = {
   'two letters and line breaks': world(narrow, narrow),
+  'longer secrets of three letters': world(long, long),
   'ASCII': world(wide, fc.string({ unit: 'binary-ascii', maxLength: 60 }).filter((text) => !text.includes('*'))),
 };
 
@@ -81,7 +84,7 @@ for (const [name, worldOf] of Object.entries(worlds)) {
   test(`the output is what the definition says, whatever the secrets and the chunking (${name})`, () => {
     fc.assert(fc.property(worldOf, ({ values, text, cuts }) => {
       assert.equal(maskInChunks(values, text, cuts).out, maskPlainly(values, text));
-    }), { numRuns: 1500 });
+    }), { numRuns: runs(600, 30_000) });
   });
 }
 
@@ -92,20 +95,20 @@ test('the output of any chunking is that of the whole, and holds no value and no
     assert.equal(Buffer.from(maskWhole(set, Buffer.from(text, 'latin1'))).toString('latin1'), out);
     const searched = out.replaceAll('\r\n', '\n');
     for (const needle of values.flatMap(needlesPlainly)) assert.ok(!searched.includes(needle), `${JSON.stringify(needle)} is left`);
-  }), { numRuns: 800 });
+  }), { numRuns: runs(400, 20_000) });
 });
 
 test('no more is held than the longest needle with its line breaks as CRLF', () => {
   fc.assert(fc.property(worlds['two letters and line breaks'], ({ values, text, cuts }) => {
     const longest = Math.max(...values.flatMap(needlesPlainly).map((needle) => needle.replaceAll('\n', '\r\n').length), 0);
     assert.ok(maskInChunks(values, text, cuts).mostHeld <= longest);
-  }), { numRuns: 500 });
+  }), { numRuns: runs(250, 20_000) });
 });
 
 test('work stays within a fixed multiple of the text', () => {
   fc.assert(fc.property(worlds['two letters and line breaks'], ({ values, text, cuts }) => {
     assert.ok(maskInChunks(values, text, cuts).steps <= 8 * text.length + 64);
-  }), { numRuns: 500 });
+  }), { numRuns: runs(250, 20_000) });
 });
 
 test('a set replaced in between masks what the old one found before and the new one from there on', () => {
@@ -124,5 +127,5 @@ test('a set replaced in between masks what the old one found before and the new 
     const marks = marksOf([first!.value], text.slice(0, cut));
     marksOf(values, text.slice(releasedAt)).forEach((mark, at) => { marks[releasedAt + at] ||= mark; });
     assert.equal(out, renderMarks(text, marks));
-  }), { numRuns: 500 });
+  }), { numRuns: runs(250, 20_000) });
 });

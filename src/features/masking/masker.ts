@@ -85,11 +85,12 @@ export class Masker {
       const length = depth[this.state]!;
       if (at >= askAgainAt && length < starts.prefixBytes && length <= at && this.isUnbroken(base + at, length)) {
         const start = starts.seek(bytes, at - length, this);
-        // Only ever forward: a byte the automaton has read is not read again, which keeps it linear.
+        // Only ever forward: no byte goes through the automaton twice, which keeps the work linear.
         if (start >= at) {
           at = start;
           this.state = root;
         }
+        // The automaton decides about this start first; asking at every byte of it halves the speed on near misses.
         askAgainAt = start + starts.prefixBytes;
       }
       if (at >= bytes.length) return;
@@ -177,7 +178,7 @@ export class Masker {
         length += mask.length;
         range.written = true;
       }
-      at = Math.max(at, Math.min(range.end, to));
+      at = Math.min(range.end, to);
     }
     if (at < to) copy(at, to);
     return out.subarray(0, length);

@@ -24,7 +24,7 @@ export interface Meter {
 }
 
 export class Starts {
-  /** A start that was found is worth this many bytes of the automaton's time before asking again. */
+  /** So many bytes decide; a partial match that is longer is worth following. */
   readonly prefixBytes: number;
   private readonly windowBytes: number;
   private readonly grams: Uint8Array;

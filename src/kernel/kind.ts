@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { Bound } from './caller.ts';
 import type { Question } from './decision.ts';
 import type { FieldError } from './errors.ts';
+import { assert } from './errors.ts';
 import type { Scalar } from './matcher.ts';
 import type { Level, ScopePath } from './scope.ts';
 import type { Entry, World } from './world.ts';
@@ -77,14 +78,32 @@ export function collectionOf(name: string): string {
 
 /** All nouns and kinds of the product, by each of their names. */
 export class Kinds {
-  readonly nouns: ReadonlyMap<string, Noun>;
-  readonly kinds: ReadonlyMap<string, AnyKind>;
-  readonly #byManifest: ReadonlyMap<string, AnyKind>;
+  readonly #nouns = new Map<string, Noun>();
+  readonly #kinds = new Map<string, AnyKind>();
+  readonly #byManifest = new Map<string, AnyKind>();
 
   constructor(nouns: readonly Noun[], kinds: readonly AnyKind[]) {
-    this.kinds = new Map(kinds.map((kind) => [kind.name, kind]));
-    this.nouns = new Map([...nouns, ...kinds].map((noun) => [noun.name, noun]));
-    this.#byManifest = new Map(kinds.map((kind) => [manifestKind(kind.name), kind]));
+    this.add(nouns, kinds);
+  }
+
+  get nouns(): ReadonlyMap<string, Noun> {
+    return this.#nouns;
+  }
+
+  get kinds(): ReadonlyMap<string, AnyKind> {
+    return this.#kinds;
+  }
+
+  /** Only while the app is put together; a name is given once. */
+  add(nouns: readonly Noun[], kinds: readonly AnyKind[]): void {
+    for (const noun of [...nouns, ...kinds]) {
+      assert(!this.#nouns.has(noun.name), `${noun.name} is declared twice`);
+      this.#nouns.set(noun.name, noun);
+    }
+    for (const kind of kinds) {
+      this.#kinds.set(kind.name, kind);
+      this.#byManifest.set(manifestKind(kind.name), kind);
+    }
   }
 
   byManifest(kind: string): AnyKind | undefined {
@@ -98,12 +117,12 @@ export class Kinds {
   /** Splits `<kind>.<verb>` when both exist; unknown permissions are nobody's. */
   permission(name: string): { noun: Noun; verb: string } | null {
     const dot = name.indexOf('.');
-    const noun = this.nouns.get(name.slice(0, dot));
+    const noun = this.#nouns.get(name.slice(0, dot));
     const verb = name.slice(dot + 1);
     return noun !== undefined && noun.verbs.includes(verb) ? { noun, verb } : null;
   }
 
   *permissions(): Generator<string> {
-    for (const noun of this.nouns.values()) for (const verb of noun.verbs) yield `${noun.name}.${verb}`;
+    for (const noun of this.#nouns.values()) for (const verb of noun.verbs) yield `${noun.name}.${verb}`;
   }
 }

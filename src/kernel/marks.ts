@@ -101,6 +101,7 @@ function walk(schema: z.ZodType, value: unknown, path: PropertyKey[], parent: un
       return;
     case 'pipe':
       walk(def.in!, value, path, parent, visit);
+      walk(def.out!, value, path, parent, visit);
       return;
     default:
   }
@@ -115,4 +116,5 @@ interface Definition {
   readonly options?: readonly z.ZodType[];
   readonly innerType?: z.ZodType;
   readonly in?: z.ZodType;
+  readonly out?: z.ZodType;
 }

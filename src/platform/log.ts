@@ -13,7 +13,6 @@ export function createLog(level: string, destination?: NodeJS.WritableStream): L
     timestamp: () => `,"at":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]), censor: '[removed]' },
-    serializers: { error: describeError },
   };
   return destination === undefined ? pino(options, pino.destination({ dest: 2, sync: false })) : pino(options, destination);
 }

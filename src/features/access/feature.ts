@@ -1,6 +1,7 @@
 /** The door of access: its kinds, and the engine that the rest of the product asks. */
 import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
+import { accessNoun } from './questions.ts';
 import { resourceGroupKind } from './resource-group-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
@@ -16,9 +17,10 @@ export type { Asker } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant, namesVisible } from './live.ts';
+export { questionOperations } from './questions.ts';
 export { selectorFaults } from './selector-faults.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {
-  return { name: 'access', kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
+  return { name: 'access', nouns: [accessNoun], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
 }

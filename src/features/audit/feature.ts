@@ -8,7 +8,7 @@ import { on, operation } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { RefusalCounts } from './refusals.ts';
-import { auditEvent, auditNoun, auditQuery, verification } from './schema.ts';
+import { auditEvent, auditQuery, verification } from './schema.ts';
 import type { SequencerServices } from './sequencer.ts';
 import { sequenceAccount, sequenceAll } from './sequencer.ts';
 import type { AuditFilter, ListedEvent } from './store.ts';
@@ -20,6 +20,8 @@ export { createRecorder } from './record.ts';
 export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';
 export { sequenceAccount } from './sequencer.ts';
+export { verifyExport } from './export-file.ts';
+export type { Verification } from './verify.ts';
 
 export interface AuditServices extends SequencerServices {
   readonly database: Database;
@@ -52,7 +54,7 @@ export function auditFeature(services: AuditServices): Manifest {
     input: { query: z.strictObject({ after: z.coerce.number().int().min(0).default(0) }) },
     output: z.strictObject({ account: z.uuid(), rows: z.array(z.unknown()), checkpoints: z.array(z.unknown()), keys: z.array(z.unknown()), next: z.number().int().nullable() }),
     access: on('audit.view', auditTarget),
-    audit: 'audit.export',
+    audit: null,
     dialect: 'api',
     prepare: (call, { query }) => exportBatchAfter(services, call.account.id, query.after),
   });
@@ -80,7 +82,6 @@ export function auditFeature(services: AuditServices): Manifest {
 
   return {
     name: 'audit',
-    nouns: [auditNoun],
     operations: [list, exported, verify],
     jobs: [
       { name: 'audit.sequence', everyMs: services.sequencerMs, run: async () => void (await sequenceAll(services)) },

@@ -42,7 +42,8 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     name: 'manifest.apply',
     summary: 'Creates, updates and prunes resources, all or nothing',
     path: '{account}/manifests:apply',
-    audit: 'apply',
+    // Every change notes its own row; an apply that changes nothing leaves none.
+    audit: null,
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       const revision = await writeChange(services, tx, call, ready);

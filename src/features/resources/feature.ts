@@ -11,7 +11,8 @@ export type { ChangeRules } from './plan.ts';
 export { targetOf } from './plan.ts';
 export type { Snapshots } from './snapshots.ts';
 export { createSnapshots } from './snapshots.ts';
-export { authorOf, openSecret } from './change.ts';
+export type { ReadyChange } from './change.ts';
+export { authorOf, changeAs, openSecret, writeAs } from './change.ts';
 
 export function resourcesFeature(services: ResourceServices): Manifest {
   const kinds: Kinds = services.kinds;

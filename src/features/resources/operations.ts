@@ -33,7 +33,8 @@ const named = z.strictObject({ identifier });
 export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOperation[] {
   const collection = collectionOf(kind.name);
   const title = manifestKind(kind.name);
-  const common = { levels: kind.levels, dialect: 'api' as const };
+  // A change notes its own audit row with the difference it makes, so none of these names a verb for one.
+  const common = { levels: kind.levels, dialect: 'api' as const, audit: null };
 
   const list = operation({
     ...common,
@@ -44,7 +45,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
     input: { query: page },
     output: z.strictObject({ items: z.array(resourceView), next: z.string().nullable() }),
     access: { shape: 'each', kind: kind.name },
-    audit: null,
     prepare: (call, { query }) => listPage(services, call, kind, query),
   });
 
@@ -57,7 +57,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
     input: { params: named },
     output: resourceView,
     access: on(`${kind.name}.view`, async (call: Call, { params }: { params: { identifier: string } }) => found(call, kind, params.identifier)),
-    audit: null,
     prepare: async (call, _input, entry: Entry) => replyWith(await loadView(services, call, entry.uid)),
   });
 
@@ -76,7 +75,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
         return planCall(services, call, saveRequest(services, call, kind, body));
       },
     },
-    audit: 'create',
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       await writeChange(services, tx, call, ready);
@@ -100,7 +98,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
         return planCall(services, call, saveRequest(services, call, kind, { ...body, identifier: params.identifier }));
       },
     },
-    audit: 'update',
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       await writeChange(services, tx, call, ready);
@@ -124,7 +121,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
         return planCall(services, call, { saves: [], deletions: [{ index: 0, entry, cascade: query.cascade === 'true' }], set: null });
       },
     },
-    audit: 'delete',
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       await writeChange(services, tx, call, ready);

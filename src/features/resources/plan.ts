@@ -22,7 +22,7 @@ import { entryOf } from './store.ts';
 export interface ChangeRules {
   readonly builtIns: BuiltIns;
   /** What a change of a governed tag or attribute gives (CONTRACTS §5). */
-  readonly governed: (before: Entry | null, after: Entry | null, worldBefore: World, worldAfter: World) => readonly Given[];
+  readonly governed: (before: Entry | null, after: Entry | null, worldAfter: World) => readonly Given[];
   readonly lastAdminGone: (before: World, after: World, now: Date) => boolean;
 }
 
@@ -213,7 +213,7 @@ function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, afte
   });
   const gives = [
     ...(kind.gives?.({ before: entryBefore, after: entryAfter, worldBefore: world, worldAfter: after }) ?? []),
-    ...rules.governed(entryBefore, entryAfter, world, after),
+    ...rules.governed(entryBefore, entryAfter, after),
   ];
   return [
     ...(change.action === 'create' ? [ask('create', entryAfter!, 'after')] : []),

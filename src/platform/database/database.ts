@@ -5,7 +5,7 @@ import { Client, Pool, types } from 'pg';
 import type { ClientConfig } from 'pg';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Tables } from './tables.ts';
-import { applicationRole } from './migrate.ts';
+import { applicationRole } from './logins.ts';
 
 
 export type Tx = Transaction<Tables>;

@@ -7,8 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { refusal } from '#kernel/errors.ts';
-
-export const applicationRole = 'sallyport_app';
+import { applicationRole } from './logins.ts';
 
 /** Rows here are evidence: the application may add and read them, and nothing else. */
 const appendOnly = ['audit_event', 'audit_leaf', 'audit_checkpoint'] as const;

@@ -1,0 +1,133 @@
+/** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
+import { createHmac } from 'node:crypto';
+import { access, authorize, builtin, evaluate, givenThrough, governedGives, hasLiveGrant, lastAdminGone, questionOperations } from '#features/access/feature.ts';
+import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
+import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
+import { apiToken } from '#features/credentials/schema.ts';
+import { auditNoun } from '#features/audit/schema.ts';
+import { people } from '#features/people/feature.ts';
+import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
+import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
+import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
+import { assert } from '#kernel/errors.ts';
+import { Kinds } from '#kernel/kind.ts';
+import type { Manifest, Recogniser } from '#kernel/manifest.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
+import type { Clock, Randomness } from '#platform/clock.ts';
+import type { Config } from '#platform/config.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { HttpServer } from '#platform/http/server.ts';
+import { createServer } from '#platform/http/server.ts';
+import { createCursors } from '#platform/http/cursor.ts';
+import { createRates } from '#platform/http/limits.ts';
+import type { Gate } from '#platform/http/pipeline.ts';
+import { healthOperations } from '#platform/http/health.ts';
+import type { Jobs } from '#platform/jobs.ts';
+import { createJobs } from '#platform/jobs.ts';
+import type { Keyring } from '#platform/keyring.ts';
+import type { Log } from '#platform/log.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { Outbound } from '#platform/outbound.ts';
+import type { DataKey } from '#platform/sealing.ts';
+
+/** In rank order: a feature imports only those before it. The layering check reads this list. */
+export const features = [
+  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'mint', 'secrets',
+  'expressions', 'governance', 'runners', 'pipelines', 'scm', 'supply-chain',
+] as const;
+
+export interface AppServices {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly database: Database;
+  readonly keyring: Keyring;
+  readonly rootKey: DataKey;
+  readonly outbound: Outbound;
+  /** URL of this server as callers know it. */
+  readonly publicUrl: () => string;
+}
+
+export interface App {
+  readonly kinds: Kinds;
+  readonly operations: readonly AnyOperation[];
+  readonly server: HttpServer;
+  readonly snapshots: Snapshots;
+  start(): Promise<{ readonly url: string }>;
+  stop(): Promise<void>;
+}
+
+/** Kinds and nouns of the product; they need no service, so surfaces can be derived without a server. */
+export function createKinds(): Kinds {
+  // Roles may name permissions of features that come later, so they ask for the kinds when all are there.
+  const kinds: Kinds = new Kinds([], []);
+  const manifests: Manifest[] = [{ name: 'audit', nouns: [auditNoun] }, tenancy, access(() => kinds), people(() => kinds), { name: 'credentials', nouns: [apiToken] }];
+  kinds.add(manifests.flatMap((manifest) => manifest.nouns ?? []), manifests.flatMap((manifest) => manifest.kinds ?? []));
+  return kinds;
+}
+
+export function createApp(services: AppServices): App {
+  const { config, database, clock, randomness, log, metrics, keyring } = services;
+  const kinds = createKinds();
+  const record = createRecorder(randomness);
+  const refusals = createRefusalCounts({ database, clock, randomness, record });
+  const snapshots = createSnapshots({ database, kinds, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs });
+  const cursors = createCursors(createHmac('sha256', services.rootKey.bytes).update('cursors').digest());
+  const rates = createRates(database, clock);
+  const rules: ChangeRules = {
+    builtIns: (kind, identifier) => builtin(kind, identifier)?.uid,
+    governed: (before, after, worldAfter) => governedGives(before, after, worldAfter, kinds),
+    lastAdminGone,
+  };
+  const shared = { database, keyring, kinds, snapshots, rules, cursors, clock, randomness, metrics };
+  const manifests: Manifest[] = [
+    resourcesFeature(shared),
+    { name: 'access', operations: questionOperations(kinds) },
+    auditFeature({ ...shared, refusals, sequencerMs: config.sequencerMs }),
+    credentialsFeature({
+      ...shared,
+      tokens: createTokenCache(shared),
+      holdings: (world, principal) => {
+        const entry = world.get(principal.uid);
+        return entry === undefined ? [] : givenThrough(world, kinds, entry).map((given) => given.bound);
+      },
+    }),
+  ];
+  const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
+  const gate: Gate = {
+    account: accountDirectory(shared),
+    world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
+    authenticate: (request) => recognise(recognisers, request),
+    decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
+    authorize: (input) => authorize({ ...input, kinds }),
+    reaches: (world, caller, scope, now) => hasLiveGrant(world, kinds, caller, scope, now),
+    record,
+    countAnonymous: (refused) => refusals.count(refused),
+  };
+  const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() }], log);
+  const operations = [...manifests.flatMap((manifest) => manifest.operations ?? []), ...healthOperations({ database, metrics })];
+  const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
+  return {
+    kinds, operations, server, snapshots,
+    async start() {
+      await snapshots.start();
+      jobs.start();
+      return server.listen();
+    },
+    async stop() {
+      await server.drain();
+      snapshots.stop();
+      await jobs.stop();
+      await refusals.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'summaries of refusals are lost'));
+    },
+  };
+}
+
+/** At most one form may match: two would mean that a token could be read in two ways. */
+async function recognise(all: readonly Recogniser[], request: { accountId: string; token: string; now: Date }) {
+  const fitting = all.filter((recogniser) => recogniser.matches(request.token));
+  assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
+  return fitting.length === 0 ? null : fitting[0]!.authenticate(request);
+}

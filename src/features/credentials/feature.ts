@@ -1,0 +1,206 @@
+/** Credentials: API tokens of users and service accounts, setup of the first admin, the bootstrap token. */
+import { z } from 'zod';
+import type { Bound, Principal } from '#kernel/caller.ts';
+import type { Check, Target } from '#kernel/decision.ts';
+import { refusal } from '#kernel/errors.ts';
+import type { Manifest } from '#kernel/manifest.ts';
+import { Reply } from '#kernel/operation.ts';
+import { parseResourcePath } from '#kernel/scope.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import type { World } from '#kernel/world.ts';
+import { entryPath } from '#kernel/world.ts';
+import type { ReadyChange, ResourceServices, Snapshots } from '#features/resources/feature.ts';
+import { authorOf, page, writeAs } from '#features/resources/feature.ts';
+import type { Call } from '#platform/call.ts';
+import { open, operation } from '#platform/call.ts';
+import type { TokenCache } from './recognise.ts';
+import { recognisers } from './recognise.ts';
+import { boundsOf, createdToken, newToken, setupAnswer, setupBody, tokenView, ttlMs } from './schema.ts';
+import { prepareSetup, writeSetup } from './setup.ts';
+import type { Credential } from './store.ts';
+import { findById, insertCredential, listOf, revoke } from './store.ts';
+import { hashToken, makeToken } from './token-form.ts';
+
+export { keepBootstrapToken } from './bootstrap.ts';
+export { createTokenCache, looksLikeJwt } from './recognise.ts';
+export { makeSetupCode, setupCodeMs } from './setup.ts';
+
+export interface CredentialServices extends ResourceServices {
+  readonly snapshots: Snapshots;
+  readonly tokens: TokenCache;
+  /** All that a principal holds, as bounds: what handing out its credential gives away. */
+  readonly holdings: (world: World, principal: { readonly type: string; readonly uid: string }) => readonly Bound[];
+}
+
+interface Holder {
+  readonly principal: Pick<Principal, 'type' | 'uid' | 'path'>;
+  readonly scope: ScopePath;
+}
+
+export function credentialsFeature(services: CredentialServices): Manifest {
+  const create = operation({
+    name: 'api_token.create',
+    summary: 'Makes a token for the caller, or for a principal whose rights the caller holds',
+    method: 'POST',
+    path: '{account}/api-tokens',
+    input: { body: newToken },
+    output: createdToken,
+    access: {
+      shape: 'plan',
+      plan: async (call: Call, { body }: { body: z.infer<typeof newToken> }) => {
+        const holder = holderOf(call, body.principal);
+        return { checks: tokenChecks(services, call, holder, body.mayAdminister), before: call.world, after: call.world.overlay([]), found: holder };
+      },
+    },
+    audit: 'api_token.create',
+    dialect: 'api',
+    prepare: async (call, { body }, holder: Holder) => prepareToken(call, body, holder),
+    write: async (tx, call, _input, { credential, token }) => {
+      await insertCredential(tx, { ...credential, hash: hashToken(token) });
+      call.note({ resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid, expiresAt: credential.expiresAt, mayAdminister: credential.mayAdminister } });
+      return new Reply({ ...viewOf(credential), token }, { status: 201 });
+    },
+  });
+
+  const list = operation({
+    name: 'api_token.list',
+    summary: 'Tokens of the caller, or of a principal',
+    method: 'GET',
+    path: '{account}/api-tokens',
+    input: { query: page.extend({ principal: z.string().max(600).optional().describe('`user:alice`, `service_account:payments/ci`; absent = the caller') }) },
+    output: z.strictObject({ items: z.array(tokenView), next: z.string().nullable() }),
+    access: { shape: 'self' },
+    audit: null,
+    dialect: 'api',
+    prepare: async (call, { query }) => {
+      const holder = holderOf(call, parsePrincipal(query.principal));
+      if (!isSelf(call, holder) && !call.decide({ permission: 'api_token.view', target: tokenTarget(holder.scope) }).allowed) throw refusal('access.not_found');
+      const binding = ['api_token', call.account.id, call.caller.principal.uid, holder.principal.uid];
+      const after = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
+      const found = await listOf(services.database.read, call.account.id, holder.principal, { limit: query.limit + 1, after });
+      const shown = found.slice(0, query.limit);
+      return { items: shown.map(viewOf), next: found.length > query.limit ? services.cursors.encode(binding, shown.at(-1)!.id) : null };
+    },
+  });
+
+  const remove = operation({
+    name: 'api_token.delete',
+    summary: 'Revokes a token at once',
+    method: 'DELETE',
+    path: '{account}/api-tokens/{id}',
+    input: { params: z.strictObject({ id: z.uuid() }) },
+    output: null,
+    access: { shape: 'self' },
+    audit: 'api_token.delete',
+    dialect: 'api',
+    prepare: async (call, { params }) => {
+      const credential = await findById(services.database.read, call.account.id, params.id);
+      if (credential === null || credential.kind === 'setup') throw refusal('access.not_found');
+      const scope = call.world.get(credential.principalUid ?? '')?.scope ?? '/';
+      const own = credential.principalUid === call.caller.principal.uid;
+      if (!own && !call.decide({ permission: 'api_token.delete', target: tokenTarget(scope) }).allowed) throw refusal('access.not_found');
+      return credential;
+    },
+    write: async (tx, call, _input, credential: Credential) => {
+      await revoke(tx, call.account.id, { id: credential.id }, call.now);
+      call.note({ resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid } });
+      call.afterCommit(() => services.tokens.forget());
+      return null;
+    },
+  });
+
+  const setup = operation({
+    name: 'setup.complete',
+    summary: 'Makes the first administrator with the one-time setup code',
+    method: 'POST',
+    path: '{account}/setup',
+    input: { body: setupBody },
+    output: setupAnswer,
+    access: open('the one-time setup code is the credential'),
+    audit: 'setup.complete',
+    dialect: 'api',
+    prepare: (call, { body }) => prepareSetup(services, call, body),
+    write: async (tx, call, _input, ready) => {
+      const change = (inTx: typeof tx, inCall: Call, caller: Call['caller'], planned: ReadyChange) => writeAs(services, { tx: inTx, call: inCall, caller }, planned);
+      const { user, token, expiresAt } = await writeSetup(tx, call, ready, change);
+      call.afterCommit(() => services.tokens.forget());
+      return new Reply({ user, token, expiresAt: expiresAt.toISOString() }, { status: 201 });
+    },
+  });
+
+  return { name: 'credentials', operations: [create, list, remove, setup], recognisers: recognisers(services) };
+}
+
+function parsePrincipal(text: string | undefined): { type: 'user' | 'service_account'; path: string } | undefined {
+  if (text === undefined) return undefined;
+  const colon = text.indexOf(':');
+  const type = text.slice(0, colon);
+  if (type !== 'user' && type !== 'service_account') throw refusal('request.invalid', { errors: [{ pointer: '/principal', message: 'must be `user:…` or `service_account:…`' }] });
+  return { type, path: text.slice(colon + 1) };
+}
+
+function holderOf(call: Call, wanted: { type: 'user' | 'service_account'; path: string } | undefined): Holder {
+  const { principal } = call.caller;
+  if (wanted === undefined) {
+    if (principal.type !== 'user' && principal.type !== 'service_account') {
+      throw refusal('request.invalid', { errors: [{ pointer: '/principal', message: `a ${principal.type} has no tokens; name a user or service account` }] });
+    }
+    return { principal, scope: call.world.get(principal.uid)?.scope ?? '/' };
+  }
+  const place = parseResourcePath(wanted.path);
+  const entry = place === null ? undefined : call.world.find(wanted.type, place.scope, place.identifier);
+  if (entry === undefined) throw refusal('access.not_found');
+  return { principal: { type: wanted.type, uid: entry.uid, path: entryPath(entry) }, scope: entry.scope };
+}
+
+function isSelf(call: Call, holder: Holder): boolean {
+  return holder.principal.uid === call.caller.principal.uid && holder.principal.type === call.caller.principal.type;
+}
+
+function tokenTarget(scope: ScopePath): Target {
+  return { kind: 'api_token', scope, identifier: null, tags: {}, attributes: {} };
+}
+
+function tokenChecks(services: CredentialServices, call: Call, holder: Holder, mayAdminister: boolean): Check[] {
+  const checks: Check[] = mayAdminister ? [{ ask: 'administer', kind: 'api_token' }] : [];
+  if (isSelf(call, holder)) return checks;
+  checks.push({ ask: 'permission', permission: 'api_token.create', target: tokenTarget(holder.scope), world: 'before' });
+  const why = `you must hold all that \`${holder.principal.path}\` holds to make a token for it`;
+  for (const given of services.holdings(call.world, holder.principal)) checks.push({ ask: 'holds', given, why });
+  return checks;
+}
+
+function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder) {
+  const { caller } = call;
+  const self = isSelf(call, holder);
+  if (self && caller.bounds !== 'principal' && body.bounds !== undefined) {
+    throw refusal('request.invalid', { errors: [{ pointer: '/bounds', message: 'a bounded token makes tokens with its own bounds' }] });
+  }
+  const expiresAt = new Date(call.now.getTime() + ttlMs(body));
+  const bootstrap = caller.credential.kind === 'bootstrap';
+  if (!bootstrap && caller.expiresAt !== null && expiresAt > caller.expiresAt) {
+    throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the new token would outlive the credential that makes it, which ends at ${caller.expiresAt.toISOString()}` }] });
+  }
+  const kind = holder.principal.type === 'user' ? ('personal' as const) : ('service_account' as const);
+  const credential: Credential = {
+    id: call.uid(), accountId: call.account.id, kind, principalType: holder.principal.type, principalUid: holder.principal.uid, name: body.name,
+    bounds: self && caller.bounds !== 'principal' ? caller.bounds : boundsOf(body),
+    mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), expiresAt, revokedAt: null,
+  };
+  return { credential, token: makeToken(kind, (bytes) => call.random(bytes)) };
+}
+
+function viewOf(credential: Credential): z.infer<typeof tokenView> {
+  return {
+    id: credential.id,
+    kind: credential.kind as 'personal' | 'service_account' | 'bootstrap',
+    principal: credential.principalType === null ? null : { type: credential.principalType, uid: credential.principalUid ?? '' },
+    name: credential.name,
+    mayAdminister: credential.mayAdminister,
+    bounded: credential.bounds !== 'principal',
+    createdAt: credential.createdAt.toISOString(),
+    createdBy: credential.createdBy,
+    expiresAt: credential.expiresAt?.toISOString() ?? null,
+    revokedAt: credential.revokedAt?.toISOString() ?? null,
+  };
+}

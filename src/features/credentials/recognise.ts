@@ -1,0 +1,92 @@
+/**
+ * Recognises our own tokens and the bootstrap token. A verified token is remembered by its hash for half a second, so
+ * that a busy caller costs two reads a second and a revocation on another node bites within that time.
+ */
+import type { Caller, Principal } from '#kernel/caller.ts';
+import type { Recogniser } from '#kernel/manifest.ts';
+import { entryPath } from '#kernel/world.ts';
+import type { Snapshots } from '#features/resources/feature.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Credential } from './store.ts';
+import { findLive } from './store.ts';
+import { hashToken, isOurs, readToken } from './token-form.ts';
+
+const rememberMs = 500;
+const maxRemembered = 20_000;
+
+export interface TokenCache {
+  find(accountId: string, token: string, now: Date): Promise<Credential | null>;
+  forget(): void;
+}
+
+export function createTokenCache(services: { database: Database; clock: Clock }): TokenCache {
+  let remembered = new Map<string, { credential: Credential; untilMs: number }>();
+  return {
+    async find(accountId, token, now) {
+      const hash = hashToken(token);
+      const key = `${accountId}:${hash.toString('base64')}`;
+      const known = remembered.get(key);
+      if (known !== undefined && known.untilMs > services.clock.monotonicMs()) {
+        return known.credential.expiresAt !== null && known.credential.expiresAt <= now ? null : known.credential;
+      }
+      const credential = await findLive(services.database.read, accountId, hash, now);
+      if (credential === null) remembered.delete(key);
+      else {
+        if (remembered.size >= maxRemembered) remembered = new Map();
+        remembered.set(key, { credential, untilMs: services.clock.monotonicMs() + rememberMs });
+      }
+      return credential;
+    },
+    forget: () => void (remembered = new Map()),
+  };
+}
+
+export function recognisers(services: { snapshots: Snapshots; tokens: TokenCache }): Recogniser[] {
+  return [
+    {
+      name: 'api_token',
+      matches: isOurs,
+      async authenticate({ accountId, token, now }) {
+        const kind = readToken(token);
+        const credential = kind === null ? null : await services.tokens.find(accountId, token, now);
+        return credential === null || credential.kind !== kind ? null : callerOf(services.snapshots, credential);
+      },
+    },
+    {
+      name: 'bootstrap',
+      matches: (token) => !isOurs(token) && !looksLikeJwt(token),
+      async authenticate({ accountId, token, now }) {
+        if (token.length < 32) return null;
+        const credential = await services.tokens.find(accountId, token, now);
+        return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential);
+      },
+    },
+  ];
+}
+
+export function looksLikeJwt(token: string): boolean {
+  return token.startsWith('eyJ') || token.split('.').length === 3;
+}
+
+/** Null when the principal is gone; a disabled one is known, and may nothing. */
+async function callerOf(snapshots: Snapshots, credential: Credential): Promise<Caller | null> {
+  const principal = await principalOf(snapshots, credential);
+  if (principal === null) return null;
+  return {
+    accountId: credential.accountId,
+    principal,
+    credential: { kind: credential.kind, id: credential.id },
+    bounds: credential.bounds,
+    mayAdminister: credential.mayAdminister,
+    expiresAt: credential.expiresAt,
+  };
+}
+
+async function principalOf(snapshots: Snapshots, credential: Credential): Promise<Principal | null> {
+  if (credential.kind === 'bootstrap') return { type: 'system', uid: 'bootstrap', path: 'bootstrap' };
+  const world = await snapshots.world(credential.accountId);
+  const entry = credential.principalUid === null ? undefined : world.get(credential.principalUid);
+  if (entry === undefined || (entry.kind !== 'user' && entry.kind !== 'service_account') || entry.kind !== credential.principalType) return null;
+  return { type: entry.kind, uid: entry.uid, path: entryPath(entry) };
+}

@@ -1,0 +1,66 @@
+/** The words of credentials: API tokens, and the first administrator's setup. */
+import { z } from 'zod';
+import { selectorList } from '#features/access/schema.ts';
+import type { Noun } from '#kernel/kind.ts';
+import type { Bound } from '#kernel/caller.ts';
+import { duration, durationSeconds, scopePath } from '#kernel/marks.ts';
+import { parseScope } from '#kernel/scope.ts';
+
+export const apiToken: Noun = { name: 'api_token', levels: ['account', 'org', 'project'], verbs: ['view', 'create', 'delete'] };
+
+const day = 86_400;
+const defaultTtl = '30d';
+
+/** One thing the token may do at most; several are or-ed. */
+const boundSchema = z.strictObject({
+  permissions: z.union([z.literal('all'), z.array(z.string().max(260)).min(1).max(500)]),
+  scope: scopePath.default('/'),
+  includeChildScopes: z.boolean().default(false),
+  resources: z.union([z.literal('all'), selectorList]).default('all'),
+});
+
+export const newToken = z.strictObject({
+  principal: z
+    .strictObject({ type: z.enum(['user', 'service_account']), path: z.string().min(1).max(512).describe('`alice`, `payments/ci`') })
+    .optional()
+    .describe('absent = the caller itself'),
+  name: z.string().min(1).max(256),
+  ttl: duration({ minSeconds: 60, maxSeconds: 365 * day }).default(defaultTtl),
+  bounds: z.array(boundSchema).min(1).max(50).optional().describe('absent = as far as the principal reaches'),
+  mayAdminister: z.boolean().default(false).describe('may change issuers, mappings, bindings, roles and runner registrations'),
+});
+
+export function boundsOf(body: z.infer<typeof newToken>): readonly Bound[] | 'principal' {
+  if (body.bounds === undefined) return 'principal';
+  return body.bounds.map(({ permissions, scope, includeChildScopes, resources }) => ({ permissions, extent: { scope: parseScope(scope)!, includeChildScopes, resources } }));
+}
+
+export function ttlMs(body: z.infer<typeof newToken>): number {
+  return durationSeconds(body.ttl) * 1_000;
+}
+
+const time = z.iso.datetime({ precision: 3 });
+
+export const tokenView = z.strictObject({
+  id: z.uuid(),
+  kind: z.enum(['personal', 'service_account', 'bootstrap']),
+  principal: z.strictObject({ type: z.string(), uid: z.string() }).nullable(),
+  name: z.string().nullable(),
+  mayAdminister: z.boolean(),
+  bounded: z.boolean(),
+  createdAt: time,
+  createdBy: z.string(),
+  expiresAt: time.nullable(),
+  revokedAt: time.nullable(),
+});
+
+export const createdToken = tokenView.extend({ token: z.string().describe('shown once') });
+
+export const setupBody = z.strictObject({
+  code: z.string().min(1).max(128),
+  email: z.email().max(254),
+  identifier: z.string().max(128).optional().describe('of the user; absent = made from the e-mail address'),
+  password: z.string().min(15).max(1_024),
+});
+
+export const setupAnswer = z.strictObject({ user: z.string(), token: z.string().describe('personal access token, shown once'), expiresAt: time });

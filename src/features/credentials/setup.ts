@@ -1,0 +1,115 @@
+/**
+ * The first administrator. The first start makes a one-time code; whoever brings it back becomes account admin and gets a
+ * personal access token. `admin recover` makes a new code on the host.
+ */
+import type { Caller } from '#kernel/caller.ts';
+import { refusal } from '#kernel/errors.ts';
+import { isIdentifier } from '#kernel/identifier.ts';
+import { entryPath } from '#kernel/world.ts';
+import type { Manifest } from '#features/resources/schema.ts';
+import type { ReadyChange, ResourceServices } from '#features/resources/feature.ts';
+import { changeAs } from '#features/resources/feature.ts';
+import type { Call } from '#platform/call.ts';
+import type { Clock, Randomness } from '#platform/clock.ts';
+import type { Database, Tx } from '#platform/database/database.ts';
+import { hashPassword } from './passwords.ts';
+import type { Credential } from './store.ts';
+import { findLive, insertCredential, revoke } from './store.ts';
+import { hashToken, makeToken } from './token-form.ts';
+
+export const setupCodeMs = 3_600_000;
+const firstTokenMs = 90 * 86_400_000;
+
+/** Replaces every earlier code of the account. Returns the code, which is kept only as a hash. */
+export async function makeSetupCode(services: { database: Database; clock: Clock; randomness: Randomness }, accountId: string): Promise<string> {
+  const code = services.randomness.bytes(20).toString('base64url');
+  const now = services.clock.now();
+  await services.database.transaction(async (tx) => {
+    await revoke(tx, accountId, { kind: 'setup' }, now);
+    await insertCredential(tx, {
+      accountId, id: services.randomness.uid(), kind: 'setup', principalType: null, principalUid: null, name: null, hash: hashToken(code),
+      bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', expiresAt: new Date(now.getTime() + setupCodeMs),
+    });
+  });
+  return code;
+}
+
+export interface SetupInput {
+  readonly code: string;
+  readonly email: string;
+  readonly identifier?: string | undefined;
+  readonly password: string;
+}
+
+export interface ReadySetup {
+  readonly credential: Credential;
+  readonly change: ReadyChange;
+  readonly userUid: string;
+  readonly passwordHash: string;
+  readonly user: string;
+  readonly token: string;
+}
+
+export async function prepareSetup(services: ResourceServices, call: Call, input: SetupInput): Promise<ReadySetup> {
+  const credential = await findLive(services.database.read, call.account.id, hashToken(input.code), call.now);
+  if (credential === null || credential.kind !== 'setup') throw refusal('credential.setup_code');
+  const user = input.identifier ?? identifierOf(input.email);
+  if (!isIdentifier(user)) throw refusal('request.invalid', { errors: [{ pointer: '/identifier', message: 'must begin with a letter or `_` and go on with letters, digits or `_`' }] });
+  const change = await changeAs(services, call, setupCaller(call.account.id), manifests(user, input.email));
+  const uid = change.plan.changes.find((each) => each.entryAfter?.kind === 'user')!.uid;
+  return {
+    credential, change, userUid: uid, user,
+    passwordHash: await hashPassword(input.password, (bytes) => call.random(bytes)),
+    token: makeToken('personal', (bytes) => call.random(bytes)),
+  };
+}
+
+function manifests(user: string, email: string): Manifest[] {
+  return [
+    { kind: 'User', identifier: user, spec: { email } },
+    {
+      kind: 'RoleBinding',
+      identifier: `setup_admin_${user}`.slice(0, 128),
+      spec: { principal: { type: 'user', id: user }, role: 'account_admin', resourceGroup: 'all_resources_including_child_scopes' },
+    },
+  ];
+}
+
+export interface SetupResult {
+  readonly user: string;
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+/** Uses the code up and ends the bootstrap token, in the transaction that makes the admin. */
+export async function writeSetup(tx: Tx, call: Call, ready: ReadySetup, writeAs: (tx: Tx, call: Call, caller: Caller, change: ReadyChange) => Promise<number>): Promise<SetupResult> {
+  const { numUpdatedRows } = await tx.updateTable('credential').set({ revoked_at: call.now })
+    .where('account_id', '=', call.account.id).where('id', '=', ready.credential.id).where('revoked_at', 'is', null).executeTakeFirst();
+  if (numUpdatedRows !== 1n) throw refusal('credential.setup_code');
+  await writeAs(tx, call, setupCaller(call.account.id), ready.change);
+  await revoke(tx, call.account.id, { kind: 'bootstrap' }, call.now);
+  await tx.insertInto('password').values({ account_id: call.account.id, user_uid: ready.userUid, hash: ready.passwordHash, updated_at: call.now })
+    .onConflict((conflict) => conflict.columns(['account_id', 'user_uid']).doUpdateSet({ hash: ready.passwordHash, updated_at: call.now })).execute();
+  const expiresAt = new Date(call.now.getTime() + firstTokenMs);
+  const id = call.uid();
+  await insertCredential(tx, {
+    accountId: call.account.id, id, kind: 'personal', principalType: 'user', principalUid: ready.userUid, name: 'setup', hash: hashToken(ready.token),
+    bounds: 'principal', mayAdminister: true, createdAt: call.now, createdBy: 'system:setup', expiresAt,
+  });
+  const user = { kind: 'user', uid: ready.userUid, path: entryPath({ scope: '/', identifier: ready.user }) };
+  call.note({ action: 'setup.complete', actor: { type: 'system', uid: 'setup', path: 'setup' }, resource: user, detail: { credential: id } });
+  return { user: ready.user, token: ready.token, expiresAt };
+}
+
+function setupCaller(accountId: string): Caller {
+  return {
+    accountId, principal: { type: 'system', uid: 'setup', path: 'setup' }, credential: { kind: 'setup', id: 'setup' },
+    bounds: 'principal', mayAdminister: true, expiresAt: null,
+  };
+}
+
+/** `alice.b@example.com` → `alice_b`. */
+function identifierOf(email: string): string {
+  const local = email.slice(0, email.indexOf('@')).replaceAll(/[^A-Za-z0-9_]/g, '_').slice(0, 128);
+  return /^[A-Za-z_]/.test(local) ? local : `_${local}`.slice(0, 128);
+}

@@ -1,0 +1,69 @@
+/** Hashed credentials. A token's row is found by its hash; nothing here can give the token back. */
+import type { Bound } from '#kernel/caller.ts';
+import type { Reader, Tx } from '#platform/database/database.ts';
+
+export type CredentialKind = 'setup' | 'bootstrap' | 'personal' | 'service_account';
+
+export interface Credential {
+  readonly id: string;
+  readonly accountId: string;
+  readonly kind: CredentialKind;
+  readonly principalType: string | null;
+  readonly principalUid: string | null;
+  readonly name: string | null;
+  readonly bounds: 'principal' | readonly Bound[];
+  readonly mayAdminister: boolean;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly expiresAt: Date | null;
+  readonly revokedAt: Date | null;
+}
+
+export async function insertCredential(tx: Tx | Reader, credential: Omit<Credential, 'revokedAt'> & { readonly hash: Buffer }): Promise<void> {
+  await tx.insertInto('credential').values({
+    account_id: credential.accountId, id: credential.id, kind: credential.kind,
+    principal_type: credential.principalType, principal_uid: credential.principalUid, name: credential.name, hash: credential.hash,
+    bounds: credential.bounds === 'principal' ? null : JSON.stringify(credential.bounds),
+    may_administer: credential.mayAdminister,
+    created_at: credential.createdAt, created_by: credential.createdBy, expires_at: credential.expiresAt, revoked_at: null,
+  }).execute();
+}
+
+/** Null unless it exists, is not revoked and not expired. */
+export async function findLive(reader: Reader, accountId: string, hash: Buffer, now: Date): Promise<Credential | null> {
+  const row = await reader.selectFrom('credential').selectAll()
+    .where('account_id', '=', accountId).where('hash', '=', hash).where('revoked_at', 'is', null).executeTakeFirst();
+  if (row === undefined || (row.expires_at !== null && row.expires_at <= now)) return null;
+  return credentialOf(row);
+}
+
+export async function findById(reader: Reader, accountId: string, id: string): Promise<Credential | null> {
+  const row = await reader.selectFrom('credential').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();
+  return row === undefined ? null : credentialOf(row);
+}
+
+export async function listOf(reader: Reader, accountId: string, principal: { type: string; uid: string }, page: { limit: number; after: string }): Promise<Credential[]> {
+  let query = reader.selectFrom('credential').selectAll()
+    .where('account_id', '=', accountId).where('principal_type', '=', principal.type).where('principal_uid', '=', principal.uid);
+  if (page.after !== '') query = query.where('id', '>', page.after);
+  return (await query.orderBy('id').limit(page.limit).execute()).map(credentialOf);
+}
+
+export async function revoke(tx: Tx, accountId: string, which: { readonly id: string } | { readonly kind: CredentialKind }, now: Date): Promise<void> {
+  let query = tx.updateTable('credential').set({ revoked_at: now }).where('account_id', '=', accountId).where('revoked_at', 'is', null);
+  query = 'id' in which ? query.where('id', '=', which.id) : query.where('kind', '=', which.kind);
+  await query.execute();
+}
+
+interface Row {
+  account_id: string; id: string; kind: CredentialKind; principal_type: string | null; principal_uid: string | null; name: string | null;
+  bounds: unknown; may_administer: boolean; created_at: Date; created_by: string; expires_at: Date | null; revoked_at: Date | null;
+}
+
+function credentialOf(row: Row): Credential {
+  return {
+    id: row.id, accountId: row.account_id, kind: row.kind, principalType: row.principal_type, principalUid: row.principal_uid, name: row.name,
+    bounds: row.bounds === null ? 'principal' : (row.bounds as Bound[]),
+    mayAdminister: row.may_administer, createdAt: row.created_at, createdBy: row.created_by, expiresAt: row.expires_at, revokedAt: row.revoked_at,
+  };
+}

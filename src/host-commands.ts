@@ -1,0 +1,143 @@
+/** Commands of the operator, on the machine that has the data directory or the database; and the server itself. */
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { makeSetupCode } from '#features/credentials/feature.ts';
+import { createRecorder, verifyExport } from '#features/audit/feature.ts';
+import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
+import type { Verification } from '#features/audit/feature.ts';
+import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
+import { refusal } from '#kernel/errors.ts';
+import type { Config, SettingName } from '#platform/config.ts';
+import { describeSetting, readConfig, settingNames } from '#platform/config.ts';
+import { createLog } from '#platform/log.ts';
+import type { CommandInput, CommandOption, CommandRecord } from './surfaces/command-line.ts';
+import { table } from './surfaces/command-line.ts';
+import { connect, remoteOptions } from './surfaces/cli.ts';
+import type { Host } from './host.ts';
+import { openHost } from './host.ts';
+import { announceSetupCode, serve } from './serve.ts';
+
+const switches = new Set<SettingName>(['runner', 'unsafeLocalRunner']);
+const lists = new Set<SettingName>(['allowPrivateOrigin', 'trustedProxies']);
+
+/** Every setting is a flag of `serve`; a switch that is on by default is turned off by `--no-…`. */
+function settingOption(name: SettingName): CommandOption {
+  const { flag, help, fallback } = describeSetting(name);
+  const shown = fallback === undefined || Array.isArray(fallback) || switches.has(name) ? help : `${help} (default ${String(fallback)})`;
+  if (name === 'runner') return { flags: '--no-runner', help: 'start no local runner' };
+  if (switches.has(name)) return { flags: flag, help: shown };
+  return { flags: `${flag} <value>`, help: shown, ...(lists.has(name) ? { repeatable: true as const } : {}) };
+}
+
+const configOption: CommandOption = { flags: '--config <file>', help: 'configuration file' };
+const hostSettings: readonly SettingName[] = ['data', 'databaseUrl', 'rootKeyFile', 'logLevel'];
+
+function configOf({ options }: CommandInput, names: readonly SettingName[]): Config {
+  const given = Object.fromEntries(names.map((name) => [name, options[name]]));
+  // Commander knows `--no-runner` as `runner: false`, and `runner: true` when it was not given.
+  if (given['runner'] === true) delete given['runner'];
+  return readConfig({ flags: given, configFile: options['config'] as string | undefined });
+}
+
+function host(record: Omit<CommandRecord, 'run'> & { run: (opened: Host, input: CommandInput, config: Config) => Promise<number | void> }): CommandRecord {
+  return {
+    ...record,
+    options: [...(record.options ?? []), ...hostSettings.map(settingOption), configOption],
+    run: async (input) => {
+      const config = configOf(input, hostSettings);
+      const opened = await openHost(config, createLog(config.logLevel === 'info' ? 'warn' : config.logLevel), { besideServer: true, progress: input.terminal.progress });
+      try {
+        return await record.run(opened, input, config);
+      } finally {
+        await opened.close();
+      }
+    },
+  };
+}
+
+export const hostCommands: readonly CommandRecord[] = [
+  {
+    name: 'serve',
+    summary: 'start the server, its embedded database and a local runner',
+    options: [...settingNames.map(settingOption), configOption],
+    run: (input) => serve(configOf(input, settingNames), input.terminal),
+  },
+  host({
+    name: 'account create',
+    summary: 'make an account; prints the setup code of its first administrator',
+    args: [['<identifier>', 'identifier of the account']],
+    options: [{ flags: '--name <name>', help: 'name for people' }],
+    run: async (opened, { args, options, terminal }, config) => {
+      const id = await createAccount({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, (options['name'] as string | undefined) ?? null);
+      if (id === null) throw refusal('resource.exists', { say: `there is an account \`${args[0]}\`` });
+      terminal.print(`account ${args[0]} made`);
+      await announceSetupCode(config, terminal, await makeSetupCode(opened, id));
+    },
+  }),
+  host({
+    name: 'account list',
+    summary: 'list the accounts',
+    data: true,
+    run: async (opened, { terminal, json }) => {
+      const accounts = await listAccounts(opened.database);
+      if (json) terminal.print(JSON.stringify(accounts));
+      else for (const line of table(accounts.map((account) => [account.identifier, account.id, account.disabled ? 'disabled' : 'enabled', account.name ?? '']))) terminal.print(line.trimEnd());
+    },
+  }),
+  ...(['disable', 'enable'] as const).map((verb) =>
+    host({
+      name: `account ${verb}`,
+      summary: verb === 'disable' ? 'refuse every caller of an account' : 'let the callers of an account in again',
+      args: [['<identifier>', 'identifier of the account']],
+      run: async (opened, { args, terminal }) => {
+        await setAccountDisabled({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, verb === 'disable');
+        terminal.print(`account ${args[0]} ${verb}d`);
+      },
+    }),
+  ),
+  host({
+    name: 'admin recover',
+    summary: 'make a new setup code, for a new administrator of an account nobody can administer any more',
+    options: [{ flags: '--account <account>', help: 'identifier of the account (default)' }],
+    run: async (opened, { options, terminal }, config) => {
+      const identifier = (options['account'] as string | undefined) ?? 'default';
+      const account = await findAccount(opened.database, identifier);
+      if (account === null) throw refusal('access.not_found', { say: `there is no account \`${identifier}\`` });
+      await announceSetupCode(config, terminal, await makeSetupCode(opened, account.id));
+    },
+  }),
+  host({
+    name: 'migrate',
+    summary: 'bring the schema up to date; `serve` does so itself where its login may',
+    run: async (_opened, { terminal }) => terminal.print('the schema is current'),
+  }),
+  {
+    name: 'audit verify',
+    summary: 'verify an exported trail (--file), or the whole trail of the account on the server',
+    options: [{ flags: '--file <file>', help: 'what `audit export` printed' }, ...remoteOptions],
+    data: true,
+    run: async ({ options, terminal, json }) => {
+      const file = options['file'] as string | undefined;
+      const server = connect(options);
+      const result = file === undefined
+        ? ((await server.call({ method: 'POST', path: `${server.api}/audit:verify` })) as Verification)
+        : await verifyExport(createInterface({ input: createReadStream(file), crlfDelay: Infinity }));
+      if (json) terminal.print(JSON.stringify(result));
+      else {
+        terminal.print(`${result.rows} rows, ${result.checkpoints} checkpoints, ${result.erasedFields} erased fields: ${result.findings.length === 0 ? 'unchanged' : 'CHANGED'}`);
+        for (const finding of result.findings) terminal.print(`  row ${finding.seq}: ${finding.problem}`);
+      }
+      return result.findings.length === 0 ? 0 : 1;
+    },
+  },
+  {
+    name: 'mask',
+    summary: 'filter standard input to standard output with secrets masked as a runner masks them',
+    options: [{ flags: '--secrets <file>', help: 'JSON array of {"name", "value"}; "file": true for file secrets', required: true }],
+    run: async ({ options }) => {
+      const secrets = await readSecretsFile(await readFile(String(options['secrets']), 'utf8'));
+      await maskStream(process.stdin, secrets, (bytes) => new Promise((done, fail) => process.stdout.write(bytes, (error) => (error ? fail(error) : done()))));
+    },
+  },
+];

@@ -1,0 +1,396 @@
+/** Commands that talk to a server: views of its operations. */
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { FieldError } from '#kernel/errors.ts';
+import { nearest } from '#kernel/identifier.ts';
+import { collectionOf, manifestKind } from '#kernel/kind.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import { accountScope, parseResourcePath, parseScope } from '#kernel/scope.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import { readRemoteEnvironment, readSecretFile, readVariable } from '#platform/config.ts';
+import type { Remote, RemoteAnswer, RemoteRequest } from '#platform/remote.ts';
+import { callRemote } from '#platform/remote.ts';
+import { stringify } from 'yaml';
+import type { CommandInput, CommandOption, CommandRecord, Terminal } from './command-line.ts';
+import { UsageError, table } from './command-line.ts';
+import type { ManifestFile, Wrapper } from './manifest-files.ts';
+import { describeErrors, readManifestFiles } from './manifest-files.ts';
+
+export const remoteOptions: readonly CommandOption[] = [
+  { flags: '--url <url>', help: 'server (SALLYPORT_URL, http://127.0.0.1:8420)' },
+  { flags: '--account <account>', help: 'account (SALLYPORT_ACCOUNT, default)' },
+  { flags: '--token-file <file>', help: 'file with the token; otherwise SALLYPORT_TOKEN' },
+];
+
+export interface Server {
+  readonly remote: Remote;
+  readonly account: string;
+  /** Path of the account's API. */
+  readonly api: string;
+  call(request: RemoteRequest): Promise<unknown>;
+}
+
+/** A refusal of the server, ready to be shown. */
+class RemoteRefusal extends Error {
+  readonly errors: readonly FieldError[];
+
+  constructor(message: string, errors: readonly FieldError[]) {
+    super(message);
+    this.errors = errors;
+  }
+}
+
+export function connect(options: Readonly<Record<string, unknown>>): Server {
+  const { url, account, token } = readRemoteEnvironment({
+    url: options['url'] as string | undefined, account: options['account'] as string | undefined, tokenFile: options['tokenFile'] as string | undefined,
+  });
+  const remote = { url, token: token ?? null };
+  return {
+    remote, account, api: `/api/v1/accounts/${account}`,
+    call: async (request) => {
+      let answer: RemoteAnswer;
+      try {
+        answer = await callRemote(remote, request);
+      } catch (cause) {
+        throw new Error(`the server at ${url} does not answer: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      }
+      if (answer.status >= 300) throw refusalOf(answer);
+      return answer.body;
+    },
+  };
+}
+
+function refusalOf(answer: RemoteAnswer): RemoteRefusal {
+  const problem = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as Record<string, unknown>;
+  const title = problem['title'] ?? problem['error_description'] ?? `the server answered ${answer.status}`;
+  const code = problem['code'] ?? problem['error'];
+  const detail = problem['detail'] === undefined ? '' : `: ${String(problem['detail'])}`;
+  const id = problem['instance'] ?? problem['correlation_id'];
+  const help = problem['help'] === undefined ? '' : `\n  ${String(problem['help'])}`;
+  return new RemoteRefusal(`${String(title)}${detail}${code === undefined ? '' : ` [${String(code)}]`}${help}${id === undefined ? '' : `\n  request ${String(id)}`}`, (problem['errors'] as FieldError[] | undefined) ?? []);
+}
+
+function scopeApi(server: Server, scope: ScopePath): string {
+  if (scope === accountScope) return server.api;
+  const [org, project] = scope.split('/');
+  return `${server.api}/orgs/${org}${project === undefined ? '' : `/projects/${project}`}`;
+}
+
+function remote(record: Omit<CommandRecord, 'run'> & { run: (server: Server, input: CommandInput) => Promise<number | void> }): CommandRecord {
+  return {
+    ...record,
+    options: [...(record.options ?? []), ...remoteOptions],
+    run: async (input) => {
+      try {
+        return await record.run(connect(input.options), input);
+      } catch (error) {
+        if (!(error instanceof RemoteRefusal)) throw error;
+        input.terminal.warn(`sallyport: ${error.message}`);
+        for (const line of describeErrors(error.errors, [])) input.terminal.warn(`  ${line}`);
+        return 1;
+      }
+    },
+  };
+}
+
+export interface CliParts {
+  readonly kinds: () => Kinds;
+  /** Turns a bare document of another tool into a manifest. */
+  readonly wrap: Wrapper;
+}
+
+export function remoteCommands(parts: CliParts): CommandRecord[] {
+  return [setup, apply(parts), get(parts), remove(parts), exported, check, ...tokens, ...audits];
+}
+
+function kindNamed(parts: CliParts, text: string): string {
+  const kinds = parts.kinds();
+  const known = [...kinds.kinds.keys()];
+  const wanted = text.toLowerCase().replaceAll('-', '_');
+  const found = known.find((name) => [name, manifestKind(name).toLowerCase(), collectionOf(name).replaceAll('-', '_')].includes(wanted));
+  if (found !== undefined) return found;
+  const near = nearest(text, known.map(manifestKind));
+  throw new UsageError(`there is no kind \`${text}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`);
+}
+
+const setup = remote({
+  name: 'setup',
+  summary: 'make the first administrator with the setup code; prints a personal access token once',
+  options: [
+    { flags: '--code <code>', help: 'the one-time setup code', required: true },
+    { flags: '--email <email>', help: 'e-mail address of the administrator', required: true },
+    { flags: '--identifier <name>', help: 'identifier of the user; made from the e-mail address if absent' },
+    { flags: '--password-file <file>', help: 'file with the password; asked for if absent' },
+  ],
+  data: true,
+  run: async (server, { options, terminal, json }) => {
+    const file = options['passwordFile'] as string | undefined;
+    const password = file === undefined ? await askPassword() : readSecretFile(file);
+    const body = { code: options['code'], email: options['email'], password, ...(options['identifier'] === undefined ? {} : { identifier: options['identifier'] }) };
+    const answer = (await server.call({ method: 'POST', path: `${server.api}/setup`, body })) as { user: string; token: string; expiresAt: string };
+    terminal.warn(`administrator \`${answer.user}\` made; this token is shown once and ends at ${answer.expiresAt}`);
+    terminal.print(json ? JSON.stringify(answer) : answer.token);
+  },
+});
+
+async function askPassword(): Promise<string> {
+  if (process.stdin.isTTY !== true) throw new UsageError('give `--password-file` where there is no terminal');
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
+  process.stderr.write('password (at least 15 characters): ');
+  const password = await reader.question('');
+  reader.close();
+  process.stderr.write('\n');
+  return password;
+}
+
+interface Change {
+  readonly action: string;
+  readonly kind: string;
+  readonly path: string;
+  readonly fields: readonly string[];
+}
+
+function apply(parts: CliParts): CommandRecord {
+  return remote({
+    name: 'apply',
+    summary: 'create and update resources from manifests, all or nothing',
+    options: [
+      { flags: '-f, --file <path>', help: 'file or directory; `-` is standard input (repeatable)', repeatable: true, required: true },
+      { flags: '--dry-run', help: 'print the plan and do nothing' },
+      { flags: '--set <name>', help: 'remember these manifests under a name' },
+      { flags: '--prune', help: 'delete what was last applied under the set and is not here any more' },
+    ],
+    data: true,
+    run: async (server, { options, terminal, json }) => {
+      const files = await readManifestFiles(options['file'] as string[], { variable: readVariable, stdin: readStdin }, parts.wrap);
+      const dryRun = options['dryRun'] === true;
+      const body = {
+        documents: files.map((file) => file.manifest),
+        ...(options['set'] === undefined ? {} : { set: options['set'] }),
+        ...(options['prune'] === true ? { prune: true } : {}),
+      };
+      terminal.progress(`${dryRun ? 'planning' : 'applying'} ${files.length} documents`);
+      try {
+        const answer = (await server.call({ method: 'POST', path: `${server.api}/manifests:${dryRun ? 'plan' : 'apply'}`, body })) as { changes: Change[]; revision: number };
+        printPlan(terminal, answer, { json, dryRun });
+        return 0;
+      } catch (error) {
+        return showFaults(error, files, terminal);
+      }
+    },
+  });
+}
+
+function showFaults(error: unknown, files: readonly ManifestFile[], terminal: Terminal): number {
+  if (!(error instanceof RemoteRefusal)) throw error;
+  terminal.warn(`sallyport: ${error.message}`);
+  for (const line of describeErrors(error.errors, files)) terminal.warn(`  ${line}`);
+  return 1;
+}
+
+function printPlan(terminal: Terminal, answer: { changes: Change[]; revision: number }, { json, dryRun }: { json: boolean; dryRun: boolean }): void {
+  if (json) return terminal.print(JSON.stringify(answer));
+  const sign: Record<string, string> = { create: '+', update: '~', delete: '-', unchanged: '=' };
+  const shown = answer.changes.filter((change) => change.action !== 'unchanged');
+  for (const line of table(shown.map((change) => [sign[change.action]!, change.kind, change.path, change.action === 'update' ? change.fields.join(' ') : '']))) terminal.print(line.trimEnd());
+  const count = (action: string): number => answer.changes.filter((change) => change.action === action).length;
+  terminal.print(`${dryRun ? 'would be ' : ''}${count('create')} created, ${count('update')} updated, ${count('delete')} deleted, ${count('unchanged')} unchanged`);
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function get(parts: CliParts): CommandRecord {
+  return remote({
+    name: 'get',
+    summary: 'show one resource as a manifest, or list a kind in a scope',
+    args: [['<kind>', 'e.g. Role'], ['[path]', 'path of the resource, or of a scope with a trailing slash; absent lists the account']],
+    data: true,
+    run: async (server, { args, terminal, json }) => {
+      const kind = kindNamed(parts, args[0]!);
+      const path = args[1];
+      const listed = path === undefined || path.endsWith('/') ? parseScope(path?.slice(0, -1)) : null;
+      if (listed !== null) {
+        const items = await collect(server, `${scopeApi(server, listed)}/${collectionOf(kind)}`);
+        if (json) return terminal.print(JSON.stringify(items));
+        for (const line of table(items.map((item) => [String(item['path']), `v${String(item['version'])}`, String(item['name'] ?? '')]))) terminal.print(line.trimEnd());
+        return undefined;
+      }
+      const place = placeOf(path!);
+      const view = (await server.call({ method: 'GET', path: `${scopeApi(server, place.scope)}/${collectionOf(kind)}/${place.identifier}` })) as Record<string, unknown>;
+      terminal.print(json ? JSON.stringify(view) : stringify(view).trimEnd());
+    },
+  });
+}
+
+function placeOf(path: string): { scope: ScopePath; identifier: string } {
+  const place = parseResourcePath(path);
+  if (place === null) throw new UsageError(`\`${path}\` is not a path such as \`payments/checkout/recover\``);
+  return place;
+}
+
+/** All pages of a list. */
+export async function collect(server: Server, path: string): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const separator = path.includes('?') ? '&' : '?';
+    const page = (await server.call({ method: 'GET', path: `${path}${separator}limit=200${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}` })) as { items: Record<string, unknown>[]; next: string | null };
+    items.push(...page.items);
+    cursor = page.next;
+  }
+  return items;
+}
+
+function remove(parts: CliParts): CommandRecord {
+  return remote({
+    name: 'delete',
+    summary: 'delete a resource',
+    args: [['<kind>', 'e.g. Role'], ['<path>', 'path of the resource']],
+    options: [{ flags: '--cascade', help: 'also what is in it; references to it are left dangling' }],
+    run: async (server, { args, options, terminal }) => {
+      const kind = kindNamed(parts, args[0]!);
+      const place = placeOf(args[1]!);
+      await server.call({ method: 'DELETE', path: `${scopeApi(server, place.scope)}/${collectionOf(kind)}/${place.identifier}${options['cascade'] === true ? '?cascade=true' : ''}` });
+      terminal.print(`deleted ${manifestKind(kind)} ${args[1]!}`);
+    },
+  });
+}
+
+const exported = remote({
+  name: 'export',
+  summary: 'print the resources of a scope and everything below as manifests',
+  args: [['[scope]', 'scope path; absent = the account']],
+  data: true,
+  run: async (server, { args, terminal, json }) => {
+    const scope = parseScope(args[0]);
+    if (scope === null) throw new UsageError(`\`${args[0]}\` is not a scope path`);
+    const answer = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/manifests` })) as { documents: unknown[]; truncated: boolean };
+    terminal.print(json ? JSON.stringify(answer.documents) : answer.documents.map((document) => stringify(document)).join('---\n').trimEnd());
+    if (answer.truncated) terminal.warn('sallyport: there is more than one export holds; export scope by scope');
+    return answer.truncated ? 1 : 0;
+  },
+});
+
+const check = remote({
+  name: 'check',
+  summary: 'whether a principal may do something; exit code 0 allowed, 1 not',
+  args: [['<principal>', '`user:alice`, `service_account:payments/ci`, or `me`'], ['<permission>', 'e.g. pipeline.execute'], ['<resource>', 'path of the resource']],
+  data: true,
+  run: async (server, { args, terminal, json }) => {
+    const [principal, permission, resource] = args as [string, string, string];
+    const body = { permission, resource, ...(principal === 'me' ? {} : { principal }) };
+    const answer = (await server.call({ method: 'POST', path: `${server.api}/access:check`, body })) as { allowed: boolean; reasons: Record<string, unknown>[]; revision: number };
+    if (json) terminal.print(JSON.stringify(answer));
+    else {
+      terminal.print(answer.allowed ? 'allowed' : 'not allowed');
+      for (const reason of answer.reasons) terminal.print(`  ${Object.entries(reason).map(([key, value]) => (key === 'code' ? String(value) : `${key} ${Array.isArray(value) ? value.join(' > ') : String(value)}`)).join(', ')}`);
+    }
+    return answer.allowed ? 0 : 1;
+  },
+});
+
+const tokens: CommandRecord[] = [
+  remote({
+    name: 'token create',
+    summary: 'make an API token for yourself, or for a principal whose rights you hold; prints it once',
+    options: [
+      { flags: '--name <name>', help: 'what it is for', required: true },
+      { flags: '--principal <principal>', help: '`user:alice` or `service_account:payments/ci`' },
+      { flags: '--ttl <duration>', help: 'e.g. 30d' },
+      { flags: '--may-administer', help: 'may change issuers, mappings, bindings, roles and runner registrations' },
+    ],
+    data: true,
+    run: async (server, { options, terminal, json }) => {
+      const principal = options['principal'] as string | undefined;
+      const colon = principal?.indexOf(':') ?? -1;
+      const body = {
+        name: options['name'],
+        ...(principal === undefined ? {} : { principal: { type: principal.slice(0, colon), path: principal.slice(colon + 1) } }),
+        ...(options['ttl'] === undefined ? {} : { ttl: options['ttl'] }),
+        ...(options['mayAdminister'] === true ? { mayAdminister: true } : {}),
+      };
+      const answer = (await server.call({ method: 'POST', path: `${server.api}/api-tokens`, body })) as { token: string };
+      terminal.print(json ? JSON.stringify(answer) : answer.token);
+    },
+  }),
+  remote({
+    name: 'token exchange',
+    summary: 'trade the OIDC token of an outside system for a session; prints the session token',
+    options: [{ flags: '--subject-token-file <file>', help: 'file with the outside token', required: true }],
+    data: true,
+    run: async (server, { options, terminal, json }) => {
+      const form = {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: (await readFile(String(options['subjectTokenFile']), 'utf8')).trim(),
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      };
+      const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form })) as { access_token: string };
+      terminal.print(json ? JSON.stringify(answer) : answer.access_token);
+    },
+  }),
+  remote({
+    name: 'token explain',
+    summary: 'why an outside token is accepted or refused; grants nothing',
+    options: [{ flags: '--subject-token-file <file>', help: 'file with the outside token', required: true }],
+    data: true,
+    run: async (server, { options, terminal }) => {
+      const token = (await readFile(String(options['subjectTokenFile']), 'utf8')).trim();
+      terminal.print(JSON.stringify(await server.call({ method: 'POST', path: `${server.api}/sessions:explain`, body: { token } }), null, 2));
+    },
+  }),
+];
+
+const audits: CommandRecord[] = [
+  remote({
+    name: 'audit list',
+    summary: 'audit events, newest first',
+    options: [
+      { flags: '--scope <scope>', help: 'scope path; absent = the account' },
+      { flags: '--since <time>', help: 'RFC 3339' },
+      { flags: '--until <time>', help: 'RFC 3339' },
+      { flags: '--actor <actor>', help: 'uid, `user:alice`, `service_account:payments/ci`' },
+      { flags: '--action <action>', help: 'e.g. role.create' },
+      { flags: '--resource <resource>', help: 'uid or path' },
+      { flags: '--outcome <outcome>', help: 'success, refused or failed' },
+      { flags: '--session <id>', help: 'session' },
+      { flags: '--request <id>', help: 'request id' },
+      { flags: '--claim <json>', help: 'members of the verified claims, e.g. \'{"sub":"…"}\'' },
+      { flags: '--limit <n>', help: 'at most 200' },
+    ],
+    data: true,
+    run: async (server, { options, terminal, json }) => {
+      const scope = parseScope(options['scope'] as string | undefined);
+      if (scope === null) throw new UsageError('`--scope` is not a scope path');
+      const query = new URLSearchParams();
+      for (const [name, parameter] of [['since'], ['until'], ['actor'], ['action'], ['resource'], ['outcome'], ['session'], ['request', 'requestId'], ['claim'], ['limit']] as [string, string?][]) {
+        if (options[name] !== undefined) query.set(parameter ?? name, String(options[name]));
+      }
+      const page = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/audit?${query}` })) as { items: Record<string, unknown>[]; next: string | null };
+      if (json) return terminal.print(JSON.stringify(page));
+      const actor = (item: Record<string, unknown>): string => {
+        const who = item['actor'] as { type: string; path: string | null } | null;
+        return who === null ? '-' : `${who.type}:${who.path ?? '(erased)'}`;
+      };
+      const resource = (item: Record<string, unknown>): string => (item['resource'] as { path: string | null } | null)?.path ?? '';
+      for (const line of table(page.items.map((item) => [String(item['at']), String(item['outcome']), String(item['action']), actor(item), resource(item)]))) terminal.print(line.trimEnd());
+      if (page.next !== null) terminal.warn('there is more; narrow the time or use --json and the cursor');
+      return undefined;
+    },
+  }),
+  remote({
+    name: 'audit export',
+    summary: 'print the numbered trail with checkpoints and public keys as JSON lines, for keeping and verifying elsewhere',
+    run: async (server, { terminal }) => {
+      for (let after: number | null = 0; after !== null; ) {
+        const part = (await server.call({ method: 'GET', path: `${server.api}/audit:export?after=${after}` })) as { next: number | null };
+        terminal.print(JSON.stringify(part));
+        after = part.next;
+      }
+    },
+  }),
+];

@@ -1,0 +1,138 @@
+/**
+ * Manifests from YAML files: positions kept so that every fault is shown with file, line and column; aliases, merge keys,
+ * duplicate keys and tags refused; secret values fetched here and never by the server.
+ */
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LineCounter, isAlias, isCollection, isMap, isPair, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
+import type { Document, Node } from 'yaml';
+import type { FieldError } from '#kernel/errors.ts';
+import { UsageError } from './command-line.ts';
+
+export interface ManifestFile {
+  readonly path: string;
+  readonly manifest: Record<string, unknown>;
+  /** Where a JSON Pointer of the manifest stands: `file:line:column`. */
+  readonly locate: (pointer: string) => string;
+}
+
+export interface ValueSources {
+  readonly variable: (name: string) => string | undefined;
+  readonly stdin: () => Promise<string>;
+}
+
+const maxFileBytes = 4 * 1024 * 1024;
+const maxDepth = 64;
+const maxNodes = 400_000;
+
+/** Turns a document that is no manifest (such as a bare pipeline) into one; null = it is one. */
+export type Wrapper = (document: Record<string, unknown>) => Record<string, unknown> | null;
+
+export async function readManifestFiles(paths: readonly string[], sources: ValueSources, wrap: Wrapper): Promise<ManifestFile[]> {
+  const files = (await Promise.all(paths.map(filesOf))).flat();
+  if (files.length === 0) throw new UsageError('there is no .yaml, .yml or .json file');
+  const manifests: ManifestFile[] = [];
+  for (const file of files) manifests.push(...(await readOne(file, sources, wrap)));
+  return manifests;
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  if (path === '-') return ['-'];
+  const kind = await stat(path).catch(() => null);
+  if (kind === null) throw new UsageError(`\`${path}\` does not exist`);
+  if (!kind.isDirectory()) return [path];
+  const names = (await readdir(path, { recursive: true })).filter((name) => /\.(ya?ml|json)$/.test(name));
+  return names.toSorted().map((name) => join(path, name));
+}
+
+async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Promise<ManifestFile[]> {
+  const text = path === '-' ? await sources.stdin() : await readFile(path, 'utf8');
+  if (Buffer.byteLength(text) > maxFileBytes) throw new UsageError(`\`${path}\` has more than ${maxFileBytes} bytes`);
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, merge: false, version: '1.2', schema: 'core' }) as Document.Parsed[];
+  const found: ManifestFile[] = [];
+  for (const document of documents) {
+    const place = (offset: number): string => `${path}:${lines.linePos(offset).line}:${lines.linePos(offset).col}`;
+    const [error] = document.errors;
+    if (error !== undefined) throw new UsageError(`${place(error.pos[0])}: ${error.message.split('\n')[0]}`);
+    if (document.contents === null) continue;
+    refuseUnsafe(document, place);
+    const data: unknown = document.toJS({ maxAliasCount: 0 });
+    if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
+    const wrapped = wrap(data as Record<string, unknown>);
+    // A wrapped document stands below `/spec` of its manifest.
+    const locate = (pointer: string): string => place(offsetOf(document.contents as Node, wrapped === null ? pointer : pointer.replace(/^\/spec/, '')));
+    found.push({ path, manifest: await withValues(wrapped ?? (data as Record<string, unknown>), sources), locate });
+  }
+  return found;
+}
+
+function refuseUnsafe(document: Document.Parsed, place: (offset: number) => string): void {
+  let nodes = 0;
+  visit(document, {
+    Node(_key, node, ancestors) {
+      const at = node.range?.[0] ?? 0;
+      if (++nodes > maxNodes) throw new UsageError(`${place(at)}: the document has more than ${maxNodes} values`);
+      if (ancestors.length > maxDepth * 2) throw new UsageError(`${place(at)}: the document is nested more than ${maxDepth} deep`);
+      if (isAlias(node)) throw new UsageError(`${place(at)}: aliases are not accepted; write the value again`);
+      if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) throw new UsageError(`${place(at)}: anchors are not accepted`);
+      if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:')) throw new UsageError(`${place(at)}: the tag \`${node.tag}\` is not accepted`);
+    },
+    Pair(_key, pair) {
+      if (isScalar(pair.key) && pair.key.value === '<<') throw new UsageError(`${place(pair.key.range?.[0] ?? 0)}: merge keys are not accepted`);
+    },
+  });
+}
+
+/** Offset of the deepest part of a pointer that the document has. */
+function offsetOf(root: Node, pointer: string): number {
+  let node: Node = root;
+  let offset = root.range?.[0] ?? 0;
+  for (const part of pointer.split('/').slice(1)) {
+    const key = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === key);
+      if (pair === undefined) return offset;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      if (pair.value === null) return offset;
+      node = pair.value as Node;
+    } else if (isSeq(node)) {
+      const item = node.items[Number(key)] as Node | undefined;
+      if (item === undefined) return offset;
+      node = item;
+      offset = item.range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}
+
+/** Replaces `valueFrom: { env | file | stdin }` by `value`. */
+async function withValues(document: Record<string, unknown>, sources: ValueSources): Promise<Record<string, unknown>> {
+  const spec = document['spec'];
+  if (typeof spec !== 'object' || spec === null || !('valueFrom' in spec)) return document;
+  const { valueFrom, ...rest } = spec as Record<string, unknown>;
+  return { ...document, spec: { ...rest, value: await valueOf(valueFrom, sources) } };
+}
+
+async function valueOf(from: unknown, sources: ValueSources): Promise<string> {
+  const source = (typeof from === 'object' && from !== null ? from : {}) as Record<string, unknown>;
+  const [name, ...more] = Object.keys(source);
+  if (more.length > 0 || name === undefined) throw new UsageError('`valueFrom` must have exactly one of `env`, `file` and `stdin`');
+  if (name === 'stdin') return sources.stdin();
+  const argument = String(source[name]);
+  if (name === 'file') return readFile(argument, 'utf8').catch(() => Promise.reject(new UsageError(`the file \`${argument}\` of \`valueFrom\` cannot be read`)));
+  if (name !== 'env') throw new UsageError(`\`valueFrom\` knows \`env\`, \`file\` and \`stdin\`, not \`${name}\``);
+  const value = sources.variable(argument);
+  if (value === undefined) throw new UsageError(`the variable \`${argument}\` of \`valueFrom\` is not set`);
+  return value;
+}
+
+/** Faults the server found, with the place in the user's files. */
+export function describeErrors(errors: readonly FieldError[], files: readonly ManifestFile[]): string[] {
+  return errors.map((error) => {
+    // A document that is no manifest at all fails in the body of the request: `/documents/<n>/…`.
+    const inBody = /^\/documents\/(\d+)(.*)$/.exec(error.pointer);
+    const file = files[error.document ?? (inBody === null ? -1 : Number(inBody[1]))];
+    return `${file === undefined ? error.pointer : file.locate(inBody === null ? error.pointer : inBody[2]!)}: ${error.message}`;
+  });
+}

@@ -33,7 +33,7 @@ const passing = file(`test('one', () => {}); describe('more', () => { test('two'
 
 describe('npm test', () => {
   const rows: readonly [guarantee: string, files: Record<string, string>, status: number, last: string, text?: RegExp][] = [
-    ['passes, and counts tests, not suites', { 'src/a.test.ts': passing, 'test/deep/er/b.test.ts': passing }, 0, '4 passed, 0 failed, 0 skipped'],
+    ['passes, and counts tests, not suites', { 'src/a.test.ts': passing, 'test/deep/er/b.test.ts': passing, 'bench/c.test.ts': passing }, 0, '6 passed, 0 failed, 0 skipped'],
     ['fails with what was thrown and where', { 'scripts/a.test.ts': file(`test('x', () => assert.equal(1, 2));`) }, 1, '0 passed, 1 failed, 0 skipped', /FAILED scripts\/a\.test\.ts › x\n.*1 !== 2/s],
     ['counts a failure once, whatever is around it', { 'src/a.test.ts': file(`describe('s', () => { test('x', () => assert.fail('no')); });`) }, 1, '0 passed, 1 failed, 0 skipped', /src\/a\.test\.ts › s › x/],
     ['fails when a hook of a suite does', { 'src/a.test.ts': file(`describe('s', () => { before(() => { throw new Error('hook'); }); test('x', () => {}); });`) }, 1, '0 passed, 2 failed, 0 skipped', /hook/],
@@ -90,6 +90,17 @@ describe('npm test', () => {
     const { status, text } = runPlanted(t, { 'src/a.test.ts': passing }, [], { SALLYPORT_TEST_SEED: '1e99' });
     assert.equal(status, 2);
     assert.match(text, /whole number below/);
+  });
+
+  test('fails the files that need the database when its server does not start, and runs the others', (t) => {
+    const { last, text } = runPlanted(t, {
+      'test/database/global-setup.ts': `export async function globalSetup() { throw new Error('no room'); }\nexport async function globalTeardown() {}`,
+      'test/database/database.ts': '',
+      'src/a.test.ts': file(`import '#test/database/database.ts';\ntest('x', () => {});`),
+      'src/b.test.ts': passing,
+    });
+    assert.equal(last, '2 passed, 1 failed, 0 skipped', text);
+    assert.match(text, /src\/a\.test\.ts\nthe database server did not start: .*no room/);
   });
 
   test('properties follow from the seed', (t) => {

@@ -3,7 +3,7 @@ import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { isTestFile, listSources } from './source.ts';
 import { batchesOf } from './test-batches.ts';
 import type { Batch } from './test-batches.ts';
@@ -20,6 +20,7 @@ interface Wish {
   readonly paths: readonly string[];
 }
 
+const testFolders = ['src', 'scripts', 'test', 'bench'];
 const atOnce = 2;
 const testTimeoutMs: Readonly<Record<Mode, number>> = { short: 60_000, long: 600_000, crash: 600_000 };
 const maxSeed = 2 ** 31;
@@ -67,11 +68,11 @@ function readArguments(given: string[]): Wish {
 
 /** The test files these paths name; all without paths. A path that names none is a mistake. */
 function chosen(root: string, paths: readonly string[]): string[] {
-  const all = listSources(root, ['src', 'scripts', 'test']).filter(isTestFile);
+  const all = listSources(root, testFolders).filter(isTestFile);
   const wanted = paths.map((path) => posix.normalize(path).replace(/\/$/, ''));
   const names = (path: string, file: string): boolean => file === path || file.startsWith(`${path}/`);
   const idle = wanted.find((path) => !all.some((file) => names(path, file)));
-  if (idle !== undefined) throw new Error(`\`${idle}\` is no test file below src, scripts or test, and no folder with one`);
+  if (idle !== undefined) throw new Error(`\`${idle}\` is no test file below ${testFolders.join(', ')}, and no folder with one`);
   return wanted.length === 0 ? all : all.filter((file) => wanted.some((path) => names(path, file)));
 }
 
@@ -97,7 +98,8 @@ async function runAll(batches: readonly Batch[], run: Run): Promise<Tally[]> {
 
 async function runBatch(batch: Batch, number: number, run: Run): Promise<Tally> {
   const start = performance.now();
-  if (batch.database) await run.databaseReady();
+  const fault = batch.database ? await run.databaseReady().then(() => undefined, (error: unknown) => inspect(error)) : undefined;
+  if (fault !== undefined) return { passed: 0, failures: [`${batch.files.join(', ')}\nthe database server did not start: ${fault}`], skipped: [] };
   const directory = join(run.directory, String(number));
   mkdirSync(directory);
   const result = await runTestProcess({

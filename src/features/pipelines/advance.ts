@@ -26,24 +26,28 @@ function round(work: Work): boolean {
   let moved = false;
   for (const stage of work.plan.stages) {
     const { status } = work.stageOf(stage.uid);
-    if (status === 'NotStarted' && ended(stage.after.map((uid) => work.stageOf(uid).status))) moved = enterStage(work, stage) || moved;
-    else if (status === 'Running' || status === 'Discontinuing') moved = insideStage(work, stage) || moved;
+    if (status === 'Running' || status === 'Discontinuing') moved = insideStage(work, stage) || moved;
+    if (status !== 'NotStarted' || !ended(stage.after.map((uid) => work.stageOf(uid).status))) continue;
+    enterStage(work, stage);
+    moved = true;
   }
   return moved;
 }
 
-function enterStage(work: Work, stage: PlanStage): boolean {
+function enterStage(work: Work, stage: PlanStage): void {
   const earlier = work.stages().filter(({ status }) => isFinal(status)).map(({ status }) => status);
-  const verdict = work.stopping === null ? verdictOf(work, stage.when, { earlier, stageUid: stage.uid, stepUid: null }) : skip('it was stopped before');
-  const { atMs } = work;
+  const verdict = work.stopping === null
+    ? verdictOf(work, stage.when, { earlier, stageUid: stage.uid, stepUid: null })
+    : skip('it was stopped before');
+  const current = work.stageOf(stage.uid);
   if (verdict.run) {
-    work.stage({ ...work.stageOf(stage.uid), status: 'Running', startedAtMs: atMs });
-    if (stage.timeoutMs !== null) work.commands.push({ type: 'set_timer', timer: `stage/${stage.uid}`, afterMs: stage.timeoutMs });
-    return true;
+    work.stage({ ...current, status: 'Running', startedAtMs: work.atMs });
+    if (stage.timeoutMs !== null) work.setTimer(`stage/${stage.uid}`, stage.timeoutMs);
+    return;
   }
   for (const step of work.stepsOf(stage.uid)) finishStep(work, step.uid, { status: 'Skipped', reason: null });
-  work.stage({ ...work.stageOf(stage.uid), status: verdict.failed ? 'Errored' : 'Skipped', reason: verdict.reason, endedAtMs: atMs });
-  return true;
+  const status = verdict.failed ? 'Errored' : 'Skipped';
+  work.stage({ ...current, status, reason: verdict.reason, endedAtMs: work.atMs });
 }
 
 function insideStage(work: Work, stage: PlanStage): boolean {
@@ -77,9 +81,12 @@ function enterStep(work: Work, step: PlanStep): void {
 
 type Verdict = { readonly run: true } | { readonly run: false; readonly failed: boolean; readonly reason: StatusReason };
 
-function verdictOf(
-  work: Work, when: PlanWhen, at: { readonly earlier: readonly Status[]; readonly stageUid: string; readonly stepUid: string | null },
-): Verdict {
+interface Viewpoint {
+  readonly stageUid: string;
+  readonly stepUid: string | null;
+}
+
+function verdictOf(work: Work, when: PlanWhen, at: Viewpoint & { readonly earlier: readonly Status[] }): Verdict {
   const failing = at.earlier.some(isFailing);
   if (when.after === 'Success' && failing) return skip('something before it failed');
   if (when.after === 'Failure' && !failing) return skip('nothing before it failed');
@@ -88,10 +95,10 @@ function verdictOf(
 }
 
 /** A condition that is null is not met; one that is neither true nor false is a fault. */
-function conditionVerdict(work: Work, condition: string, at: { readonly stageUid: string; readonly stepUid: string | null }): Verdict {
+function conditionVerdict(work: Work, condition: string, { stageUid, stepUid }: Viewpoint): Verdict {
   const { functions } = work;
   try {
-    const context = contextOf({ state: work.state(), functions, ...at });
+    const context = contextOf({ state: work.state(), functions, stageUid, stepUid });
     const outcome = evaluate(compileCondition(condition, functions), { context, sink: 'plain' });
     const data = outcome.kind === 'value' ? outcome.value.data : undefined;
     if (data === true || data === 'true') return { run: true };

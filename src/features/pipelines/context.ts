@@ -1,5 +1,6 @@
 /** What expressions of a step, a stage or a pipeline can read: a pure view of plan, state and execution record. */
 import { refusal } from '#kernel/errors.ts';
+import type { Refusal } from '#kernel/errors.ts';
 import { compileField, contextFrom, evaluate, marked, notYet, untrusted, valueOf } from './language.ts';
 import type { Context, ContextTree, FunctionTable, Lookup, Taint, Value } from './language.ts';
 import { numberOf } from './inputs.ts';
@@ -52,7 +53,7 @@ class Reading {
 
   #lookup(tree: Context, stageUid: string | null, path: readonly (string | number)[]): Lookup {
     if (path.length === 1 && path[0] === 'input') {
-      throw refusal('expression.forbidden', { say: '`<+input>` must be the whole value; give it to a variable and refer to `<+pipeline.variables.…>`' });
+      throw forbidden('`<+input>` must be the whole value; give it to a variable and refer to `<+pipeline.variables.…>`');
     }
     if (path.at(-1) === 'variables' && (path.length === 2 || path.length === 4)) {
       throw refusal('expression.unresolved', { say: 'name one variable; they cannot be read all at once' });
@@ -71,8 +72,12 @@ class Reading {
   #variable({ variable, stage }: Place & { kind: 'variable' }): Value {
     const known = this.#known.get(variable);
     if (known !== undefined) return known;
-    if (this.#open.includes(variable)) throw refusal('expression.limit', { say: `the variable \`${variable.name}\` is made of itself` });
-    if (this.#open.length >= maxChain) throw refusal('expression.limit', { say: `more than ${maxChain} variables are made of each other in a row` });
+    if (this.#open.includes(variable)) {
+      throw refusal('expression.limit', { say: `the variable \`${variable.name}\` is made of itself` });
+    }
+    if (this.#open.length >= maxChain) {
+      throw refusal('expression.limit', { say: `more than ${maxChain} variables are made of each other in a row` });
+    }
     this.#open.push(variable);
     try {
       const value = this.#evaluated(variable, stage);
@@ -85,24 +90,37 @@ class Reading {
 
   #evaluated({ name, type, field }: PlanVariable, stage: string | null): Value {
     if ('data' in field) return valueOf(field.data, field.untrusted ? untrusted : undefined);
-    const outcome = evaluate(compileField(field.text, this.#functions), { context: this.context(stage, null), sink: 'environment' });
-    if (outcome.kind === 'residual') throw refusal('expression.forbidden', { say: `the variable \`${name}\` holds a secret; only an environment variable of a step can receive it, as its whole value \`<+…variables.${name}>\`` });
+    const template = compileField(field.text, this.#functions);
+    const outcome = evaluate(template, { context: this.context(stage, null), sink: 'environment' });
+    if (outcome.kind === 'residual') {
+      const written = `as its whole value \`<+…variables.${name}>\``;
+      throw forbidden(`the variable \`${name}\` holds a secret; ${onlyEnvironment}, ${written}`);
+    }
     const { value } = outcome;
     if (type !== 'Number' || value.data === null) return value;
     const number = typeof value.data === 'string' || typeof value.data === 'number' ? numberOf(value.data) : null;
-    if (number === null) throw refusal('expression.invalid', { say: `the variable \`${name}\` is a \`Number\` and its expression gave none` });
+    if (number === null) {
+      throw refusal('expression.invalid', { say: `the variable \`${name}\` is a \`Number\` and its expression gave none` });
+    }
     return valueOf(number, value);
   }
 }
 
 function refuseSealed(state: State, { step, output }: Place & { kind: 'output' }, path: readonly (string | number)[]): void {
-  const only = 'only an environment variable of a step can receive it';
   if (output.secret) {
-    throw refusal('expression.forbidden', { say: `the output \`${output.name}\` is a secret; ${only}, written as \`<+${path.join('.')}>\` in delimiters of its own` });
+    const written = `\`<+${path.join('.')}>\` in delimiters of its own`;
+    throw forbidden(`the output \`${output.name}\` is a secret; ${onlyEnvironment}, written as ${written}`);
   }
   const kept = state.steps.find(({ uid }) => uid === step)?.outputs.find(({ name }) => name === output.name);
   if (kept === undefined || 'text' in kept.value) return;
-  throw refusal('expression.forbidden', { say: `the output \`${output.name}\` turned out to hold a secret; declare it with \`type: Secret\`, then ${only}` });
+  const remedy = `declare it with \`type: Secret\`, then ${onlyEnvironment}`;
+  throw forbidden(`the output \`${output.name}\` turned out to hold a secret; ${remedy}`);
+}
+
+const onlyEnvironment = 'only an environment variable of a step can receive it';
+
+function forbidden(say: string): Refusal {
+  return refusal('expression.forbidden', { say });
 }
 
 function rootsOf(state: State, stageUid: string | null, stepUid: string | null): ContextTree {
@@ -130,13 +148,19 @@ function rootsOf(state: State, stageUid: string | null, stepUid: string | null):
     step: step === undefined ? undefined : stepTree(state, step),
     steps: stage === undefined ? undefined : stepsTree(state, stage),
     execution: stage === undefined ? undefined : { steps: stepsTree(state, stage) },
-    account: { identifier: record?.account.identifier ?? notYet, name: record?.account.name ?? record?.account.identifier ?? notYet },
+    account: accountTree(state),
     org: { identifier: org, name: record?.organization.name ?? org },
     project: { identifier: project, name: record?.project.name ?? project },
     env: stage === undefined || stage.type !== 'Deployment' ? undefined : environmentTree(state, stage),
     service: stage === undefined || stage.type !== 'Deployment' ? undefined : serviceTree(state, stage),
     input: mapOf(plan.inputs.map(({ name, value, untrusted: outside }) => [name, outside ? marked(value, untrusted) : value])),
   };
+}
+
+function accountTree({ record }: State): ContextTree {
+  if (record === null) return { identifier: notYet, name: notYet };
+  const { identifier, name } = record.account;
+  return { identifier, name: name ?? identifier };
 }
 
 function stageTree(state: State, stage: PlanStage): ContextTree {

@@ -8,7 +8,7 @@ import { failStep } from './failure.ts';
 import type { FunctionTable } from './language.ts';
 import { finishStep } from './outcome.ts';
 import { isFinal } from './schema.ts';
-import type { AttemptState, State, StepState } from './state.ts';
+import type { AttemptState, State, StatusReason, StepState } from './state.ts';
 import { planStep } from './state.ts';
 import { stopAll, stopStage } from './stop.ts';
 import { Work } from './work.ts';
@@ -42,7 +42,9 @@ function handle(work: Work, event: ExecutionEvent): string | null {
     case 'execution_started': return started(work);
     case 'abort_requested': return abort(work, event);
     case 'timer_fired': return timer(work, event);
-    case 'attempt_offered': return onAttempt(work, event, ['wanted'], (step, attempt) => work.attempt(step, { ...attempt, status: 'offered' }));
+    case 'attempt_offered': return onAttempt(work, event, ['wanted'], (step, attempt) => {
+      work.attempt(step, { ...attempt, status: 'offered' });
+    });
     case 'attempt_leased': return onAttempt(work, event, ['offered'], (step, attempt) => {
       const { runner, fence, leaseUntilMs, taint } = event;
       work.attempt(step, { ...attempt, status: 'leased', runner, fence, leaseUntilMs, taint });
@@ -61,17 +63,18 @@ function handle(work: Work, event: ExecutionEvent): string | null {
       work.withdraw(step, attempt);
       const { code, message } = event;
       work.audit({ action: 'step.refuse', outcome: 'refused', stepUid: step.uid, detail: { code } });
-      failStep(work, step.uid, { status: 'Failed', category: code.startsWith('expression.') ? 'Unknown' : 'Authorization', reason: { code, message } });
+      const category = code.startsWith('expression.') ? 'Unknown' : 'Authorization';
+      failStep(work, step.uid, { status: 'Failed', category, reason: { code, message } });
     });
   }
 }
 
 type AttemptEvent = Extract<ExecutionEvent, { stepUid: string }>;
 
-/** Finds the attempt an event is about; the event counts only for the newest attempt, in one of these states, under its fence. */
-function onAttempt(
-  work: Work, event: AttemptEvent, fitting: readonly AttemptState['status'][], act: (step: StepState, attempt: AttemptState) => void,
-): string | null {
+type Act = (step: StepState, attempt: AttemptState) => void;
+
+/** An event counts only for the newest attempt of its step, in one of these states, under its fence. */
+function onAttempt(work: Work, event: AttemptEvent, fitting: readonly AttemptState['status'][], act: Act): string | null {
   const step = work.find(event.stepUid);
   if (step === undefined) return 'the plan has no such step';
   const attempt = step.attempts.at(-1);
@@ -114,7 +117,8 @@ function timer(work: Work, { timer: name }: EventOf<'timer_fired'>): string | nu
   if (step === undefined || attempt === undefined || String(attempt.number) !== number) return 'there is no such attempt';
   if (attempt.status !== 'wanted' && attempt.status !== 'offered') return `the attempt is ${attempt.status}`;
   work.withdraw(step, attempt);
-  failStep(work, step.uid, { status: 'Expired', category: 'Timeout', reason: { code: 'runner.none', message: 'no runner took the step in time' } });
+  const reason = { code: 'runner.none', message: 'no runner took the step in time' };
+  failStep(work, step.uid, { status: 'Expired', category: 'Timeout', reason });
   return null;
 }
 
@@ -139,18 +143,22 @@ const saying = {
 /** One that had started may have done its work: it is never run again by itself. */
 function lost(work: Work, step: StepState, attempt: AttemptState): void {
   work.attempt(step, { ...attempt, status: 'lost' });
-  if (attempt.status === 'leased') return offerAgain(work, step, { code: 'runner.lost', message: 'the runner was lost before the step started' });
+  const code = 'runner.lost';
+  if (attempt.status === 'leased') {
+    return offerAgain(work, step, { code, message: 'the runner was lost before the step started' });
+  }
   work.audit({ action: 'step.lost', outcome: 'failure', stepUid: step.uid, detail: { runner: attempt.runner ?? '' } });
-  const reason = { code: 'runner.lost', message: 'the runner was lost while the step ran; what it did is not known, so it is not run again' };
+  const message = 'the runner was lost while the step ran; what it did is not known, so it is not run again';
+  const reason = { code, message };
   const stopping = work.stoppingOf(step.uid);
   if (stopping !== null) return finishStep(work, step.uid, { status: stopping, reason });
   failStep(work, step.uid, { status: 'Errored', category: 'DelegateRestart', reason });
 }
 
-function offerAgain(work: Work, step: StepState, reason: { readonly code: string; readonly message: string }): void {
-  if (work.stoppingOf(step.uid) !== null) return finishStep(work, step.uid, { status: work.stoppingOf(step.uid)!, reason });
-  if (step.attempts.length < work.limits.maxOffers) return work.offer(planStep(work.plan, step.uid)!);
-  failStep(work, step.uid, {
-    status: 'Errored', category: 'DelegateProvisioning', reason: { code: reason.code, message: `${reason.message}; offered ${step.attempts.length} times` },
-  });
+/** Stopping takes back what has not started, so nothing that is being stopped comes here. */
+function offerAgain(work: Work, step: StepState, { code, message }: StatusReason): void {
+  const offers = step.attempts.length;
+  if (offers < work.limits.maxOffers) return work.offer(planStep(work.plan, step.uid)!);
+  const reason = { code, message: `${message}; offered ${offers} times` };
+  failStep(work, step.uid, { status: 'Errored', category: 'DelegateProvisioning', reason });
 }

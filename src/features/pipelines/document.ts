@@ -4,12 +4,13 @@
  */
 import { z } from 'zod';
 import { ref } from '#kernel/marks.ts';
-import { timeoutMs } from './timeout.ts';
+import { durationFault, timeoutMs } from './timeout.ts';
 import {
-  actionsNotYet, ciSpecNotYet, deploymentSpecNotYet, emptyYet, notYet, onlyYet, pipelineFieldsNotYet, runSpecNotYet, shellScriptSpecNotYet,
-  shellsNotYet, stageFieldsNotYet, stageTypesNotYet, stepFieldsNotYet, stepTypesNotYet,
+  actionsNotYet, ciSpecNotYet, deploymentSpecNotYet, emptyYet, notYet, onlyYet, pipelineFieldsNotYet, runSpecNotYet,
+  shellScriptSpecNotYet, shellsNotYet, stageFieldsNotYet, stageTypesNotYet, stepFieldsNotYet, stepTypesNotYet,
 } from './unsupported.ts';
 import { list, mustBe, oneOf, strict, text, unknownWord } from './words.ts';
+import type { RawIssue } from './words.ts';
 
 export const bounds = {
   stages: 100,
@@ -25,27 +26,33 @@ export const bounds = {
 
 const identifier = z
   .string({ error: (issue) => mustBe(issue, 'an identifier') })
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'must be an identifier: a letter or `_`, then at most 127 letters, digits and `_`' });
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, {
+    error: 'must be an identifier: a letter or `_`, then at most 127 letters, digits and `_`',
+  });
 const name = text(512);
 const description = text(4096).optional();
 const tags = z.record(z.string().min(1).max(128), text(512)).optional();
 
 /** A scalar of YAML that becomes text. A fraction would lose digits (`1.10`), so it has to be quoted. */
-const scalar = z.union([text(bounds.valueBytes), z.boolean(), z.int()], {
-  error: (issue) => (issue.input === undefined ? 'is required' : 'must be text, a whole number, `true` or `false`; quote anything else'),
-});
+const scalarFault = (issue: RawIssue): string =>
+  issue.input === undefined ? 'is required' : 'must be text, a whole number, `true` or `false`; quote anything else';
+const scalar = z.union([text(bounds.valueBytes, scalarFault), z.boolean(), z.int()], { error: scalarFault });
 
 const timeout = z
   .string({ error: (issue) => mustBe(issue, 'a duration such as `30s`, `10m` or `1h 30m`') })
   .max(256)
   .refine((value) => value.startsWith('<+input>') || timeoutMs(value) !== null, {
-    error: 'must be a duration between `1s` and `30d`, such as `30s`, `10m` or `1h 30m`',
+    error: durationFault,
   });
 
+const processVariableFault = 'must be the name of an environment variable: a letter or `_`, then letters, digits and `_`';
 /** Names of process variables. `__proto__` is none, so that no map of them can be turned against us. */
 const processVariable = z
   .string({ error: (issue) => mustBe(issue, 'the name of a variable') })
-  .regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'must be the name of an environment variable: a letter or `_`, then letters, digits and `_`' });
+  .regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: processVariableFault });
+
+const settingFault = (): string => 'must be text, a number, `true` or `false`';
+const setting = z.union([text(bounds.valueBytes, settingFault), z.number(), z.boolean()], { error: settingFault }).optional();
 
 const variable = strict({
   name: z
@@ -54,8 +61,8 @@ const variable = strict({
       error: 'must be the name of a variable: a letter or `_`, then letters, digits, `_`, `.`, `$` and `-`; `var` is reserved',
     }),
   type: oneOf('variable type', ['String', 'Number', 'Secret']),
-  value: z.union([text(bounds.valueBytes), z.number(), z.boolean()], { error: 'must be text, a number, `true` or `false`' }).optional(),
-  default: z.union([text(bounds.valueBytes), z.number(), z.boolean()], { error: 'must be text, a number, `true` or `false`' }).optional(),
+  value: setting,
+  default: setting,
   required: z.boolean().optional(),
   description,
   ...notYet(['allowedValues', 'execution'], 'write `<+input>.allowedValues(…)` as the value'),
@@ -70,14 +77,17 @@ const failureActions = ['Abort', 'Ignore', 'MarkAsSuccess', 'MarkAsFailure'] as 
 
 const failureStrategy = strict({
   onFailure: strict({
-    errors: list(oneOf('error type', errorCategories), errorCategories.length).min(1, { error: 'must name at least one error; `AllErrors` names all' }),
+    errors: list(oneOf('error type', errorCategories), errorCategories.length).min(1, {
+      error: 'must name at least one error; `AllErrors` names all',
+    }),
     action: strict({ type: oneOf('failure action', failureActions, actionsNotYet), spec: strict({}).optional() }),
   }),
 });
 const failureStrategies = list(failureStrategy, bounds.failureStrategies).optional();
 
 const outcomes = ['Success', 'Failure', 'All'] as const;
-const condition = z.union([text(bounds.conditionBytes), z.boolean()], { error: 'must be an expression such as `<+pipeline.variables.x> == "y"`' }).optional();
+const conditionFault = (): string => 'must be an expression such as `<+pipeline.variables.x> == "y"`';
+const condition = z.union([text(bounds.conditionBytes, conditionFault), z.boolean()], { error: conditionFault }).optional();
 
 const stepCommon = {
   identifier,
@@ -90,10 +100,12 @@ const stepCommon = {
   ...notYet(stepFieldsNotYet),
 };
 
-const outputVariables = list(
-  strict({ name: processVariable, type: oneOf('output type', ['String', 'Secret']).optional(), value: processVariable.optional() }),
-  bounds.outputVariables,
-).optional();
+const outputVariable = strict({
+  name: processVariable,
+  type: oneOf('output type', ['String', 'Secret']).optional(),
+  value: processVariable.optional(),
+});
+const outputVariables = list(outputVariable, bounds.outputVariables).optional();
 
 const shell = oneOf('shell', ['Bash', 'Sh'], shellsNotYet);
 
@@ -104,8 +116,12 @@ const runStep = strict({
     shell: shell.optional(),
     command: text(bounds.scriptBytes),
     envVariables: z
-      .record(processVariable, scalar, { error: (issue) => mustBe(issue, 'a map of variables') })
-      .refine((map) => Object.keys(map).length <= bounds.environmentVariables, { error: `must have at most ${bounds.environmentVariables} variables` })
+      .record(processVariable, scalar, {
+        error: (issue) => (issue.code === 'invalid_key' ? processVariableFault : mustBe(issue, 'a map of variables')),
+      })
+      .refine((map) => Object.keys(map).length <= bounds.environmentVariables, {
+        error: `must have at most ${bounds.environmentVariables} variables`,
+      })
       .optional(),
     outputVariables,
     ...notYet(runSpecNotYet),
@@ -134,8 +150,12 @@ const step = z.discriminatedUnion('type', [runStep, shellScriptStep], {
   error: (issue) => typeFault(issue, 'step type', ['Run', 'ShellScript'], stepTypesNotYet),
 });
 const stepAlone = strict({ step });
-const steps = list(oneOrParallel({ step: step.optional(), parallel: list(stepAlone, bounds.steps).optional(), ...notYet(['stepGroup', 'insert']) }), bounds.steps)
-  .min(1, { error: 'must have at least one step' });
+const stepEntry = oneOrParallel({
+  step: step.optional(),
+  parallel: list(stepAlone, bounds.steps).optional(),
+  ...notYet(['stepGroup', 'insert']),
+});
+const steps = list(stepEntry, bounds.steps).min(1, { error: 'must have at least one step' });
 const execution = strict({ steps, rollbackSteps: emptyYet('rollbackSteps') });
 
 const stageCommon = {
@@ -167,7 +187,9 @@ const deploymentStage = strict({
       environmentRef: entity('environment'),
       deployToAll: onlyYet('deployToAll', false),
       infrastructureDefinitions: emptyYet('infrastructureDefinitions'),
-      ...notYet(['environmentInputs', 'serviceOverrideInputs', 'provisioner', 'filters', 'gitOpsClusters', 'useFromStage', 'gitBranch']),
+      ...notYet([
+        'environmentInputs', 'serviceOverrideInputs', 'provisioner', 'filters', 'gitOpsClusters', 'useFromStage', 'gitBranch',
+      ]),
     }).optional(),
     execution,
     ...notYet(deploymentSpecNotYet),
@@ -220,14 +242,12 @@ function defined(entry: object, key: string): boolean {
 
 /** A reference that is deleted-protected when it is written out, or an expression that gives one when the run starts. */
 function entity(kind: string) {
-  return z.union([ref(kind), text(bounds.valueBytes).refine((value) => value.includes('<+'))], {
-    error: (issue) => (issue.input === undefined ? 'is required' : 'must be a reference such as `x`, `org.x` or `account.x`, or an expression'),
-  });
+  const error = (issue: RawIssue): string =>
+    issue.input === undefined ? 'is required' : 'must be a reference such as `x`, `org.x` or `account.x`, or an expression';
+  return z.union([ref(kind), text(bounds.valueBytes, error).refine((value) => value.includes('<+'), { error })], { error });
 }
 
-function typeFault(
-  issue: { readonly code?: string | undefined; readonly input?: unknown }, what: string, known: readonly string[], later: readonly string[],
-): string | undefined {
+function typeFault(issue: RawIssue, what: string, known: readonly string[], later: readonly string[]): string | undefined {
   if (issue.code === 'invalid_type') return mustBe(issue, 'a map');
   const input = issue.input;
   if (typeof input !== 'object' || input === null) return input === undefined ? 'is required' : 'must be a map';

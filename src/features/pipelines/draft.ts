@@ -3,13 +3,13 @@ import type { FieldError } from '#kernel/errors.ts';
 import { referencePattern } from '#kernel/identifier.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import type { FailureStrategyDocument, PipelineDocument, StageDocument, StepDocument, VariableDocument } from './document.ts';
-import { numberOf } from './inputs.ts';
+import { environmentFields, numberOf, secretInputFault } from './inputs.ts';
 import type { GivenInput, Scalar } from './inputs.ts';
 import { runtimeInputOf } from './language.ts';
-import type { Plan, PlanField, PlanOutput, PlanRequest, PlanStage, PlanStep, PlanStrategy, PlanVariable, PlanWhen } from './plan.ts';
+import type { Plan, PlanField, PlanRequest, PlanStage, PlanStep, PlanStrategy, PlanVariable, PlanWhen } from './plan.ts';
 import { stagesOf, stepsOf } from './rules.ts';
 import type { PlacedStage, PlacedStep } from './rules.ts';
-import { defaultStepTimeoutMs, timeoutMs } from './timeout.ts';
+import { defaultStepTimeoutMs, durationFault, timeoutMs } from './timeout.ts';
 
 /** A service or environment that a stage names, before it is evaluated. */
 export interface EntityField {
@@ -23,11 +23,17 @@ interface Run extends Omit<PlanRequest, 'inputs' | 'document'> {
   readonly errors: FieldError[];
 }
 
-export function draftPlan(pipeline: PipelineDocument, run: Run): { readonly plan: Plan; readonly entities: readonly EntityField[] } {
+export interface DraftedPlan {
+  readonly plan: Plan;
+  readonly entities: readonly EntityField[];
+}
+
+export function draftPlan(pipeline: PipelineDocument, run: Run): DraftedPlan {
   const stages = stagesOf(pipeline);
+  const { scope, identifier, revision } = run;
   const plan: Plan = {
     formatVersion: 1,
-    pipeline: { scope: run.scope, identifier: run.identifier, name: run.name ?? pipeline.name ?? run.identifier, ...run.revision },
+    pipeline: { scope, identifier, name: run.name ?? pipeline.name ?? identifier, ...revision },
     inputs: [...run.inputs.values()].map(({ name, value, untrusted }) => ({ name, value, untrusted })),
     variables: variablesOf(pipeline.variables, '/pipeline', run),
     timeoutMs: timeoutOf(pipeline.timeout, '/pipeline/timeout', run),
@@ -82,7 +88,9 @@ function stepOf(stage: StageDocument, { step, pointer }: PlacedStep, after: read
     shell: step.spec.shell ?? 'Sh',
     script: scriptOf(step, pointer, run),
     environment: environmentOf(step, pointer, run),
-    outputs: (step.spec.outputVariables ?? []).map(({ name, type, value }): PlanOutput => ({ name, from: value ?? name, secret: type === 'Secret' })),
+    outputs: (step.spec.outputVariables ?? []).map(({ name, type, value }) => ({
+      name, from: value ?? name, secret: type === 'Secret',
+    })),
     pointer,
   };
 }
@@ -92,19 +100,15 @@ function scriptOf(step: StepDocument, at: string, run: Run): PlanStep['script'] 
     ? [step.spec.command, `${at}/spec/command`]
     : [step.spec.source.spec.script, `${at}/spec/source/spec/script`];
   if (asksForInput(text)) {
-    run.errors.push({ pointer, message: 'a script cannot be an input; write the script here, and give it what varies as an environment variable of the step' });
+    const instead = 'write the script here, and give it what varies as an environment variable of the step';
+    run.errors.push({ pointer, message: `a script cannot be an input; ${instead}` });
   }
   return { text, pointer };
 }
 
 function environmentOf(step: StepDocument, at: string, run: Run): PlanStep['environment'] {
-  if (step.type === 'Run') {
-    return Object.entries(step.spec.envVariables ?? {}).map(([name, value]) => ({
-      name, field: fieldOf(value, at + pointerOf(['spec', 'envVariables', name]), run),
-    }));
-  }
-  return (step.spec.environmentVariables ?? []).map(({ name, type, value }, i) => {
-    const pointer = `${at}/spec/environmentVariables/${i}/value`;
+  return environmentFields(step).map(({ name, type, value, path }) => {
+    const pointer = at + pointerOf(path);
     return { name, field: type === 'Secret' ? secretOf(value, pointer, run) : fieldOf(value, pointer, run) };
   });
 }
@@ -115,7 +119,10 @@ function variablesOf(variables: readonly VariableDocument[] | undefined, at: str
     const pointer = `${at}/variables/${i}/value`;
     const value = variable.value ?? variable.default;
     if (value === undefined || value === '') {
-      if (variable.required === true) run.errors.push({ pointer, message: `the variable \`${name}\` is required and has no value; give one, or ask for it with \`<+input>\`` });
+      if (variable.required === true) {
+        const remedy = 'give one, or ask for it with `<+input>`';
+        run.errors.push({ pointer, message: `the variable \`${name}\` is required and has no value; ${remedy}` });
+      }
       return { name, type, field: { data: value ?? null, untrusted: false, pointer } };
     }
     if (type === 'Secret') return { name, type, field: secretOf(value, pointer, run) };
@@ -133,7 +140,7 @@ function variablesOf(variables: readonly VariableDocument[] | undefined, at: str
 function secretOf(value: Scalar, pointer: string, run: Run): PlanField {
   const text = String(value);
   if (asksForInput(text)) {
-    run.errors.push({ pointer, message: 'a secret cannot be an input: what a caller chooses may not name a secret; write the reference here' });
+    run.errors.push({ pointer, message: secretInputFault });
   } else if (referencePattern.test(text)) {
     return { text: `<+secrets.getValue("${text}")>`, pointer };
   } else if (!text.includes('<+')) {
@@ -148,12 +155,16 @@ function fieldOf(value: Scalar, pointer: string, run: Run): PlanField {
   return typeof value === 'string' ? { text: value, pointer } : { data: value, untrusted: false, pointer };
 }
 
-function whenOf(
-  when: { readonly after: PlanWhen['after'] | undefined; readonly condition: string | boolean | undefined }, pointer: string, run: Run,
-): PlanWhen {
+interface WhenDocument {
+  readonly after: PlanWhen['after'] | undefined;
+  readonly condition: string | boolean | undefined;
+}
+
+function whenOf(when: WhenDocument, pointer: string, run: Run): PlanWhen {
   const condition = when.condition === undefined || when.condition === '' ? null : String(when.condition);
   if (condition !== null && asksForInput(condition)) {
-    run.errors.push({ pointer: `${pointer}/condition`, message: 'a condition cannot be an input; compare a variable that is one' });
+    const message = 'a condition cannot be an input; compare a variable that is one';
+    run.errors.push({ pointer: `${pointer}/condition`, message });
   }
   return { after: when.after ?? 'Success', condition, pointer };
 }
@@ -169,19 +180,23 @@ function timeoutOf(value: string | undefined, pointer: string, run: Run): number
   if (text === null) return null;
   const ms = timeoutMs(String(text));
   // What a caller gave was checked when it was put against the question; here only the author's default can be wrong.
-  if (ms === null && given?.untrusted !== true) run.errors.push({ pointer, message: 'must be a duration between `1s` and `30d`, such as `30s`, `10m` or `1h 30m`' });
+  if (ms === null && given?.untrusted !== true) run.errors.push({ pointer, message: durationFault });
   return ms;
 }
 
 function entitiesOf({ stage, pointer }: PlacedStage, run: Run): EntityField[] {
   if (stage.type !== 'Deployment') return [];
   const { service, environment } = stage.spec;
-  return [
-    ...(service === undefined ? [] : [{ stage: stage.identifier, kind: 'service' as const, field: fieldOf(service.serviceRef, `${pointer}/spec/service/serviceRef`, run) }]),
-    ...(environment === undefined
-      ? []
-      : [{ stage: stage.identifier, kind: 'environment' as const, field: fieldOf(environment.environmentRef, `${pointer}/spec/environment/environmentRef`, run) }]),
-  ];
+  const entities: EntityField[] = [];
+  if (service !== undefined) {
+    const field = fieldOf(service.serviceRef, `${pointer}/spec/service/serviceRef`, run);
+    entities.push({ stage: stage.identifier, kind: 'service', field });
+  }
+  if (environment !== undefined) {
+    const field = fieldOf(environment.environmentRef, `${pointer}/spec/environment/environmentRef`, run);
+    entities.push({ stage: stage.identifier, kind: 'environment', field });
+  }
+  return entities;
 }
 
 /** True for `<+input>` with whatever follows it; a fault in what follows is reported where inputs are collected. */

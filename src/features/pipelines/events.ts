@@ -1,5 +1,6 @@
 /** What happens to an execution. Events are stored and are the truth; every one has a version and a bound. */
 import { z } from 'zod';
+import type { StatusReason } from './state.ts';
 
 const uid = z.string().min(1).max(257);
 const id = z.string().min(1).max(200);
@@ -29,7 +30,12 @@ export const executionEvent = z.discriminatedUnion('type', [
   /** Durable before the runner spawns the process. */
   z.strictObject({ ...common, type: z.literal('attempt_started'), ...underLease }),
   z.strictObject({
-    ...common, type: z.literal('attempt_ended'), ...underLease, exit: z.enum(exits), message: words.optional(), outputs: z.array(output).max(64),
+    ...common,
+    type: z.literal('attempt_ended'),
+    ...underLease,
+    exit: z.enum(exits),
+    message: words.optional(),
+    outputs: z.array(output).max(64),
   }),
   /** The lease ran out, or the runner is known to be gone. */
   z.strictObject({ ...common, type: z.literal('attempt_lost'), ...underLease }),
@@ -50,10 +56,27 @@ export type Command =
   /** Make an attempt that runners can claim, then tell with `attempt_offered`. */
   | { readonly type: 'offer_attempt'; readonly stepUid: string; readonly attempt: number; readonly timeoutMs: number }
   /** Stop it if it runs; take it back if it does not. A started one answers with `attempt_ended` or `attempt_lost`. */
-  | { readonly type: 'cancel_attempt'; readonly stepUid: string; readonly attempt: number; readonly fence: string | null; readonly started: boolean }
+  | {
+      readonly type: 'cancel_attempt';
+      readonly stepUid: string;
+      readonly attempt: number;
+      /** Null = nobody has leased it. */
+      readonly fence: string | null;
+      readonly started: boolean;
+    }
+  /** Send `timer_fired` with this name after so long. One that fires late or for nothing is ignored. */
   | { readonly type: 'set_timer'; readonly timer: string; readonly afterMs: number }
-  | { readonly type: 'end_execution'; readonly status: 'Success' | 'Failed' | 'Errored' | 'Expired' | 'Aborted'; readonly reason: { readonly code: string; readonly message: string } | null }
-  | { readonly type: 'audit'; readonly action: AuditAction; readonly outcome: 'success' | 'failure' | 'refused'; readonly stepUid: string | null; readonly detail: Readonly<Record<string, string>> };
+  | { readonly type: 'end_execution'; readonly status: EndStatus; readonly reason: StatusReason | null }
+  | {
+      readonly type: 'audit';
+      readonly action: AuditAction;
+      readonly outcome: 'success' | 'failure' | 'refused';
+      readonly stepUid: string | null;
+      readonly detail: Readonly<Record<string, string>>;
+    };
+
+/** How an execution can end. */
+export type EndStatus = 'Success' | 'Failed' | 'Errored' | 'Expired' | 'Aborted';
 
 /** What nobody asked for in a request; starting and aborting are audited by the operation that did it. */
 type AuditAction = 'execution.end' | 'step.lost' | 'step.refuse';

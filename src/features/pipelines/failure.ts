@@ -17,13 +17,14 @@ export interface Failure {
 export function failStep(work: Work, stepUid: string, failure: Failure): void {
   const step = planStep(work.plan, stepUid)!;
   const stage = planStage(work.plan, step.stage)!;
-  const action = actionFor(step.failureStrategies, failure.category) ?? actionFor(stage.failureStrategies, failure.category) ?? 'MarkAsFailure';
-  const { reason } = failure;
+  const { category, reason } = failure;
+  const action = actionFor(step.failureStrategies, category) ?? actionFor(stage.failureStrategies, category) ?? 'MarkAsFailure';
   if (action === 'Ignore') return finishStep(work, stepUid, { status: 'IgnoreFailed', reason });
   if (action === 'MarkAsSuccess') return finishStep(work, stepUid, { status: 'Success', reason });
   finishStep(work, stepUid, { status: failure.status, reason });
   if (action === 'Abort' && work.stopping === null) {
-    stopAll(work, 'Aborted', { code: 'strategy.abort', message: `the step \`${stepUid}\` failed and its failure strategy is \`Abort\`` });
+    const message = `the step \`${stepUid}\` failed and its failure strategy is \`Abort\``;
+    stopAll(work, 'Aborted', { code: 'strategy.abort', message });
   }
 }
 

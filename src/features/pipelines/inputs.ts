@@ -3,11 +3,11 @@ import type { FieldError } from '#kernel/errors.ts';
 import { nearest } from '#kernel/identifier.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import { bounds } from './document.ts';
-import type { PipelineDocument, VariableDocument } from './document.ts';
+import type { PipelineDocument, StepDocument, VariableDocument } from './document.ts';
 import { inField, runtimeInputOf } from './language.ts';
 import type { RuntimeInput } from './language.ts';
 import { stagesOf, stepsOf } from './rules.ts';
-import { timeoutMs } from './timeout.ts';
+import { durationFault, timeoutMs } from './timeout.ts';
 import { shown } from './words.ts';
 
 export type Scalar = string | number | boolean;
@@ -34,6 +34,9 @@ export interface GivenInput {
 
 export const maxInputs = 1000;
 
+export const secretInputFault =
+  'a secret cannot be an input: what a caller chooses may not name a secret; write the reference here';
+
 /** Everything a pipeline asks for, in the order of the file; faults of the questions themselves go to `errors`. */
 export function inputsOf(pipeline: PipelineDocument, errors: FieldError[]): PipelineInput[] {
   const inputs: PipelineInput[] = [];
@@ -56,24 +59,42 @@ export function inputsOf(pipeline: PipelineDocument, errors: FieldError[]): Pipe
     askVariables(stage.variables, `${prefix}.variables.`, pointer);
     ask({ name: `${prefix}.timeout`, pointer: `${pointer}/timeout`, type: 'duration' }, stage.timeout);
     if (stage.type === 'Deployment') {
-      ask({ name: `${prefix}.serviceRef`, pointer: `${pointer}/spec/service/serviceRef`, type: 'reference' }, stage.spec.service?.serviceRef);
-      ask({ name: `${prefix}.environmentRef`, pointer: `${pointer}/spec/environment/environmentRef`, type: 'reference' }, stage.spec.environment?.environmentRef);
+      const { service, environment } = stage.spec;
+      const at = `${pointer}/spec`;
+      ask({ name: `${prefix}.serviceRef`, pointer: `${at}/service/serviceRef`, type: 'reference' }, service?.serviceRef);
+      const question = { name: `${prefix}.environmentRef`, pointer: `${at}/environment/environmentRef` };
+      ask({ ...question, type: 'reference' }, environment?.environmentRef);
     }
     for (const { step, pointer: at } of stepsOf(placed)) {
       const own = `${prefix}.steps.${step.identifier}`;
       ask({ name: `${own}.timeout`, pointer: `${at}/timeout`, type: 'duration' }, step.timeout);
-      if (step.type === 'Run') {
-        for (const [name, value] of Object.entries(step.spec.envVariables ?? {})) {
-          ask({ name: `${own}.envVariables.${name}`, pointer: at + pointerOf(['spec', 'envVariables', name]), type: 'text' }, value);
-        }
-      } else {
-        step.spec.environmentVariables?.forEach(({ name, value }, i) => {
-          ask({ name: `${own}.environmentVariables.${name}`, pointer: `${at}/spec/environmentVariables/${i}/value`, type: 'text' }, value);
-        });
+      for (const { name, value, path } of environmentFields(step)) {
+        const field = step.type === 'Run' ? 'envVariables' : 'environmentVariables';
+        ask({ name: `${own}.${field}.${name}`, pointer: at + pointerOf(path), type: 'text' }, value);
       }
     }
   }
   return inputs;
+}
+
+interface EnvironmentField {
+  readonly name: string;
+  readonly type: 'String' | 'Number' | 'Secret';
+  readonly value: Scalar;
+  /** From the step. */
+  readonly path: readonly PropertyKey[];
+}
+
+/** The two ways in which steps write their environment, as one. */
+export function environmentFields(step: StepDocument): EnvironmentField[] {
+  if (step.type === 'Run') {
+    return Object.entries(step.spec.envVariables ?? {}).map(([name, value]) => ({
+      name, type: 'String', value, path: ['spec', 'envVariables', name],
+    }));
+  }
+  return (step.spec.environmentVariables ?? []).map(({ name, type, value }, i) => ({
+    name, type: type ?? 'String', value, path: ['spec', 'environmentVariables', i, 'value'],
+  }));
 }
 
 /**
@@ -98,11 +119,11 @@ function settle(
 ): { readonly value: Scalar | null; readonly untrusted: boolean } {
   if (value === undefined) {
     if (input.default !== null) return { value: input.default, untrusted: false };
-    if (input.required && !unanswered) errors.push({ pointer: pointerFor(input.name), message: `the input \`${shown(input.name)}\` is missing${oneOf(input)}` });
+    if (input.required && !unanswered) errors.push(inputError(input.name, `is missing${oneOf(input)}`));
     return { value: null, untrusted: unanswered };
   }
   const fault = inputFault(input, value);
-  if (fault !== null) errors.push({ pointer: pointerFor(input.name), message: `the input \`${shown(input.name)}\` ${fault}` });
+  if (fault !== null) errors.push(inputError(input.name, fault));
   return { value: fault === null ? converted(input, value as Scalar) : null, untrusted: true };
 }
 
@@ -111,9 +132,11 @@ function inputFault(input: PipelineInput, value: unknown): string | null {
   const text = String(value);
   if (Buffer.byteLength(text) > bounds.valueBytes) return `must have at most ${bounds.valueBytes} bytes`;
   if (input.required && text === '') return 'must not be empty';
-  if (input.allowedValues !== null && !input.allowedValues.some((allowed) => String(allowed) === text)) return `is not allowed${oneOf(input)}`;
+  const { allowedValues } = input;
+  const allowed = allowedValues === null || allowedValues.some((one) => String(one) === text);
+  if (!allowed) return `is not allowed${oneOf(input)}`;
   if (input.type === 'number' && numberOf(value) === null) return 'must be a number';
-  if (input.type === 'duration' && timeoutMs(text) === null) return 'must be a duration between `1s` and `30d`, such as `30s`, `10m` or `1h 30m`';
+  if (input.type === 'duration' && timeoutMs(text) === null) return durationFault;
   return null;
 }
 
@@ -131,21 +154,25 @@ function answers(
   { default: own, allowedValues }: RuntimeInput, variable: VariableDocument | undefined, pointer: string, errors: FieldError[],
 ): Pick<PipelineInput, 'required' | 'default' | 'allowedValues'> {
   const preset = own ?? variable?.default ?? null;
-  if (variable?.type === 'Secret') {
-    errors.push({ pointer, message: 'a `Secret` variable cannot be an input: what a caller chooses may not name a secret; write the reference here' });
-  }
-  if (preset !== null && variable?.type === 'Number' && numberOf(preset as Scalar) === null) errors.push({ pointer, message: 'the default of a `Number` must be a number' });
+  if (variable?.type === 'Secret') errors.push({ pointer, message: secretInputFault });
+  const number = preset === null || variable?.type !== 'Number' ? undefined : numberOf(preset as Scalar);
+  if (number === null) errors.push({ pointer, message: 'the default of a `Number` must be a number' });
   return {
     required: variable?.required !== false && preset === null,
-    default: preset === null ? null : (variable?.type === 'Number' ? numberOf(preset as Scalar) : String(preset)),
+    default: number === undefined ? (preset === null ? null : String(preset)) : number,
     allowedValues: allowedValues === undefined ? null : allowedValues.filter(isScalar),
   };
 }
 
 function unknownInput(name: string, known: Iterable<string>): FieldError {
   const near = nearest(name, known);
-  const message = `the pipeline asks for no input \`${shown(name)}\`${near === undefined ? '' : `; did you mean \`${shown(near)}\`?`}`;
+  const hint = near === undefined ? '' : `; did you mean \`${shown(near)}\`?`;
+  const message = `the pipeline asks for no input \`${shown(name)}\`${hint}`;
   return { pointer: pointerFor(name), message, ...(near === undefined ? {} : { suggestion: near }) };
+}
+
+function inputError(name: string, fault: string): FieldError {
+  return { pointer: pointerFor(name), message: `the input \`${shown(name)}\` ${fault}` };
 }
 
 function oneOf(input: PipelineInput): string {

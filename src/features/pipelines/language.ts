@@ -5,9 +5,13 @@ import type { RuntimeInput, Template } from '#features/expressions/language.ts';
 import { Refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 
-export { contextFrom, evaluate, marked, notYet, textOf, untrusted, valueOf, writtenNeeds } from '#features/expressions/language.ts';
+export {
+  contextFrom, evaluate, marked, notYet, textOf, untrusted, valueOf, writtenNeeds,
+} from '#features/expressions/language.ts';
 export type { ContextTree, RuntimeInput, Template } from '#features/expressions/language.ts';
-export type { Context, Data, ExpressionFunction, FunctionTable, Lookup, Need, Outcome, Taint, Value } from '#features/expressions/schema.ts';
+export type {
+  Context, Data, ExpressionFunction, FunctionTable, Lookup, Need, Outcome, Taint, Value,
+} from '#features/expressions/schema.ts';
 
 export function compileField(text: string, functions: FunctionTable): Template {
   return compileTemplate(text, { functions });

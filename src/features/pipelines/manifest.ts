@@ -1,6 +1,7 @@
 /** A bare pipeline file (`pipeline: { identifier, orgIdentifier, … }`) as the manifest it means. */
 import type { FieldError } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
+import { pointerOf } from '#kernel/matcher.ts';
 
 export interface PipelineManifest {
   readonly kind: 'Pipeline';
@@ -12,6 +13,8 @@ export interface PipelineManifest {
   readonly spec: { readonly pipeline: Readonly<Record<string, unknown>> };
 }
 
+type BareResult = { readonly manifest: PipelineManifest } | { readonly errors: readonly FieldError[] };
+
 /** True for a document that is a pipeline file and no manifest. */
 export function isBarePipeline(document: unknown): document is { readonly pipeline: unknown } {
   return isMap(document) && Object.hasOwn(document, 'pipeline') && !Object.hasOwn(document, 'kind');
@@ -21,12 +24,12 @@ export function isBarePipeline(document: unknown): document is { readonly pipeli
  * Lifts identifier, name, description and tags out of a bare file and makes the scope of its org and project identifiers.
  * Nothing is said twice afterwards. The rest is not looked at: the kind's schema does that. Pointers are those of the file.
  */
-export function bareToManifest(document: unknown): { readonly manifest: PipelineManifest } | { readonly errors: readonly FieldError[] } {
-  if (!isBarePipeline(document)) return { errors: [{ pointer: '', message: 'is no pipeline file: `pipeline` is missing, or there is a `kind`' }] };
+export function bareToManifest(document: unknown): BareResult {
+  if (!isBarePipeline(document)) return faultAt('', 'is no pipeline file: `pipeline` is missing, or there is a `kind`');
   const other = Object.keys(document).find((key) => key !== 'pipeline');
-  if (other !== undefined) return { errors: [{ pointer: `/${pointerPart(other)}`, message: 'a pipeline file has one field, `pipeline`' }] };
+  if (other !== undefined) return faultAt(pointerOf([other]), 'a pipeline file has one field, `pipeline`');
   const pipeline = document.pipeline;
-  if (!isMap(pipeline)) return { errors: [{ pointer: '/pipeline', message: 'must be a map' }] };
+  if (!isMap(pipeline)) return faultAt('/pipeline', 'must be a map');
   const { identifier, name, orgIdentifier, projectIdentifier, description, tags, ...rest } = pipeline;
   const errors = [
     ...identifierFault('identifier', identifier, 'names the pipeline'),
@@ -60,7 +63,9 @@ export function barePointer(pointer: string): string {
 
 function identifierFault(field: string, value: unknown, why: string): FieldError[] {
   if (typeof value === 'string' && isIdentifier(value)) return [];
-  const message = value === undefined ? `is required in a file without \`kind\`: it ${why}` : 'must be an identifier: a letter or `_`, then at most 127 letters, digits and `_`';
+  const message = value === undefined
+    ? `is required in a file without \`kind\`: it ${why}`
+    : 'must be an identifier: a letter or `_`, then at most 127 letters, digits and `_`';
   return [{ pointer: `/pipeline/${field}`, message }];
 }
 
@@ -72,6 +77,6 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function pointerPart(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+function faultAt(pointer: string, message: string): BareResult {
+  return { errors: [{ pointer, message }] };
 }

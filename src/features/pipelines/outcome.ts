@@ -5,7 +5,12 @@ import type { Work } from './work.ts';
 
 export type FailingStatus = 'Failed' | 'Errored' | 'Expired' | 'Aborted';
 
-export function finishStep(work: Work, stepUid: string, end: { readonly status: FinalStatus; readonly reason: StatusReason | null }): void {
+interface End {
+  readonly status: FinalStatus;
+  readonly reason: StatusReason | null;
+}
+
+export function finishStep(work: Work, stepUid: string, end: End): void {
   work.step({ ...work.stepOf(stepUid), ...end, endedAtMs: work.atMs });
 }
 

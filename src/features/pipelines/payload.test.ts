@@ -88,6 +88,12 @@ for (const [name, script, env, output, pointer, message] of refusals) {
   });
 }
 
+test('an untrusted output may be any variable that no program obeys', () => {
+  const env = `GIT_BRANCH: ${x}, NODE_ENV: ${x}, DEPLOY_OPTIONS: ${x}`;
+  const payload = prepareStep({ state: stateOf(withStep('x', env), {}, { 's.a': [outside] }), stepUid: 's.b', functions });
+  assert.deepEqual(Object.keys(seen(payload)), ['GIT_BRANCH', 'NODE_ENV', 'DEPLOY_OPTIONS']);
+});
+
 test('an untrusted output travels as an environment variable, to the letter', () => {
   const payload = prepareStep({ state: stateOf(withStep('deploy "$V"', `V: ${x}`), {}, { 's.a': [outside] }), stepUid: 's.b', functions });
   assert.deepEqual([payload.script, seen(payload), payload.taint.untrusted], ['deploy "$V"', { V: '$(rm -rf /)' }, true]);

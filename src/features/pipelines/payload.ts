@@ -21,18 +21,30 @@ export interface StepPayload {
   readonly taint: { readonly secrets: readonly string[]; readonly untrusted: boolean };
 }
 
+interface StepRequest {
+  readonly state: State;
+  readonly stepUid: string;
+  readonly functions: FunctionTable;
+}
+
 /**
  * Variables that change what the shell or a program it starts will execute. Text from outside may not be one of them:
  * it would be a script by another door.
  */
-const interpreted =
-  /^(?:PATH|ENV|BASH_ENV|BASH_FUNC_.*|SHELLOPTS|BASHOPTS|IFS|PS[0-4]|PROMPT_COMMAND|CDPATH|GLOBIGNORE|SHELL|HOME|LD_.*|DYLD_.*|GCONV_PATH|NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|HOME|STARTUP|USERBASE|INSPECT)|PERL5?(?:LIB|OPT|DB)|RUBY(?:OPT|LIB)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GIT_(?:SSH|SSH_COMMAND|EXTERNAL_DIFF|PAGER|EDITOR|ASKPASS|PROXY_COMMAND|EXEC_PATH|TEMPLATE_DIR|CONFIG.*)|EDITOR|VISUAL|PAGER|SALLYPORT_.*)$/;
+const interpretedNames: ReadonlySet<string> = new Set([
+  'PATH', 'SHELL', 'HOME', 'ENV', 'IFS', 'PS1', 'PS2', 'PS4', 'PROMPT_COMMAND', 'CDPATH', 'GLOBIGNORE', 'SHELLOPTS', 'BASHOPTS',
+  'BASH_ENV', 'EDITOR', 'VISUAL', 'PAGER', 'GCONV_PATH', 'NODE_OPTIONS', 'NODE_PATH', 'PYTHONPATH', 'PYTHONHOME', 'PYTHONSTARTUP',
+  'PYTHONUSERBASE', 'PERLLIB', 'PERL5LIB', 'PERL5OPT', 'PERL5DB', 'RUBYOPT', 'RUBYLIB', 'JAVA_TOOL_OPTIONS', '_JAVA_OPTIONS',
+  'JDK_JAVA_OPTIONS', 'GIT_SSH', 'GIT_SSH_COMMAND', 'GIT_EXTERNAL_DIFF', 'GIT_PAGER', 'GIT_EDITOR', 'GIT_ASKPASS', 'GIT_EXEC_PATH',
+  'GIT_PROXY_COMMAND', 'GIT_TEMPLATE_DIR',
+]);
+const interpretedPrefix = /^(?:LD_|DYLD_|BASH_FUNC_|GIT_CONFIG|SALLYPORT_)/;
 
 /**
  * Prepares a step of a running execution. Refuses with an `expression.*` code, the place in the pipeline in `errors`; the
  * caller turns that into the event `step_resolved_failed`.
  */
-export function prepareStep({ state, stepUid, functions }: { readonly state: State; readonly stepUid: string; readonly functions: FunctionTable }): StepPayload {
+export function prepareStep({ state, stepUid, functions }: StepRequest): StepPayload {
   const step = planStep(state.plan, stepUid);
   assert(step !== undefined, 'a step is prepared that the plan does not have');
   const context = contextOf({ state, functions, stageUid: step.stage, stepUid });
@@ -53,7 +65,9 @@ export function prepareStep({ state, stepUid, functions }: { readonly state: Sta
 }
 
 /** The `taint` of an attempt from values, residuals and what was delivered. */
-export function taintOf(parts: readonly { readonly secrets: Iterable<string>; readonly untrusted: boolean }[]): StepPayload['taint'] {
+export function taintOf(
+  parts: readonly { readonly secrets: Iterable<string>; readonly untrusted: boolean }[],
+): StepPayload['taint'] {
   const secrets = new Set<string>();
   for (const part of parts) for (const uid of part.secrets) secrets.add(uid);
   return { secrets: [...secrets], untrusted: parts.some((part) => part.untrusted) };
@@ -67,8 +81,9 @@ function environmentValue(
       ? evaluate(compileField(field.text, functions), { context, sink: 'environment' })
       : { kind: 'value', value: valueOf(field.data, field.untrusted ? untrusted : undefined) };
     const taint: Pick<Taint, 'untrusted'> = outcome.kind === 'value' ? outcome.value : outcome.residual;
-    if (taint.untrusted && interpreted.test(name)) {
-      throw refusal('expression.forbidden', { say: `a value from outside may not be \`${name}\`: it decides what programs run; choose another name` });
+    if (taint.untrusted && (interpretedNames.has(name) || interpretedPrefix.test(name))) {
+      const say = `a value from outside may not be \`${name}\`: it decides what programs run; choose another name`;
+      throw refusal('expression.forbidden', { say });
     }
     if (outcome.kind === 'residual') return outcome;
     const text = outcome.value.data === null ? '' : textOf(outcome.value.data);

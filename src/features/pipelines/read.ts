@@ -1,9 +1,10 @@
 /** From any document to a pipeline that fits the schema, or to the faults with their places. */
 import type { FieldError } from '#kernel/errors.ts';
 import { pointerOf } from '#kernel/matcher.ts';
+import { fieldErrors } from '#platform/http/problem.ts';
 import { pipelineSpec } from './document.ts';
 import type { PipelineSpec } from './document.ts';
-import { shown } from './words.ts';
+import { printable } from './words.ts';
 
 export type Read = { readonly spec: PipelineSpec } | { readonly errors: readonly FieldError[] };
 
@@ -20,7 +21,7 @@ export function readSpec(document: unknown): Read {
   if (oversize !== null) return { errors: [oversize] };
   const parsed = pipelineSpec.safeParse(document);
   if (parsed.success) return { spec: parsed.data };
-  return { errors: firstErrors(parsed.error.issues.flatMap(faultsOf)) };
+  return { errors: firstErrors(fieldErrors(parsed.error, pipelineSpec).map(withSuggestion)) };
 }
 
 /** At most a hundred, the last one then saying how many were left out. */
@@ -29,25 +30,10 @@ export function firstErrors(errors: readonly FieldError[]): readonly FieldError[
   return [...errors.slice(0, maxErrors - 1), { pointer: '', message: `and ${errors.length - maxErrors + 1} more` }];
 }
 
-interface Issue {
-  readonly code: string;
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-  readonly keys?: readonly string[];
-}
-
-function faultsOf(issue: unknown): FieldError[] {
-  const { code, path, message, keys } = issue as Issue;
-  if (code === 'invalid_key') return [fault(path, 'this name cannot be used here; write a letter or `_`, then letters, digits and `_`')];
-  if (code !== 'unrecognized_keys' || keys === undefined) return [fault(path, message)];
-  // `shown` leaves no backtick inside a user's word, so this cannot split at one.
-  const messages = message.split(/; (?=unknown field `)/);
-  return keys.map((key, i) => fault([...path, key], messages[i] ?? message));
-}
-
-function fault(path: readonly PropertyKey[], message: string): FieldError {
+/** The schema says «did you mean» for words as well as for fields; forms and the CLI want it by itself. */
+function withSuggestion({ pointer, message }: FieldError): FieldError {
   const suggestion = /did you mean `([^`]+)`\?$/.exec(message)?.[1];
-  return { pointer: pointerOf(path), message, ...(suggestion === undefined ? {} : { suggestion }) };
+  return { pointer, message: printable(message), ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
 /** Refuses what is too deep or too wide, and the key `__proto__`, which maps of names would lose or obey. */
@@ -57,13 +43,15 @@ function shapeFault(document: unknown): FieldError | null {
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { value, path } = next;
     if (typeof value !== 'object' || value === null) continue;
-    if (path.length > maxDepth) return { pointer: pointerOf(path.slice(0, 8)), message: `nests deeper than ${maxDepth} levels` };
+    if (path.length > maxDepth) {
+      return { pointer: pointerOf(path.slice(0, 8)), message: `nests deeper than ${maxDepth} levels` };
+    }
     const keys = Object.keys(value);
     nodes += keys.length;
     if (nodes > maxNodes) return { pointer: '', message: `has more than ${maxNodes} fields; split the pipeline` };
     for (const key of keys) {
-      if (key === '__proto__') return { pointer: pointerOf([...path, key]), message: `the field \`${shown(key)}\` cannot be used` };
-      waiting.push({ value: (value as Record<string, unknown>)[key], path: [...path, Array.isArray(value) ? Number(key) : key] });
+      if (key === '__proto__') return { pointer: pointerOf([...path, key]), message: 'the field `__proto__` cannot be used' };
+      waiting.push({ value: (value as Record<string, unknown>)[key], path: [...path, key] });
     }
   }
   return null;

@@ -17,8 +17,16 @@ export interface PlanReference {
   readonly pointer: string;
 }
 
-/** What the first argument of a delivery call names. `secrets.getValue` a secret, every other function a connector. */
-export function namedBy(need: Pick<Need, 'function' | 'args'>): { readonly kind: 'secret' | 'connector'; readonly reference: unknown } | null {
+interface Named {
+  readonly kind: 'secret' | 'connector';
+  readonly reference: unknown;
+}
+
+/**
+ * What the first argument of a delivery call names: `secrets.getValue` a secret, every other function a connector. Null =
+ * nothing outside the execution. For the check at use, too, where the argument was computed.
+ */
+export function namedBy(need: Pick<Need, 'function' | 'args'>): Named | null {
   if (need.function === outputFunction.name) return null;
   return { kind: need.function === 'secrets.getValue' ? 'secret' : 'connector', reference: need.args[0] };
 }
@@ -39,8 +47,12 @@ export function referencesOf(plan: Plan, functions: FunctionTable, errors: Field
       const named = namedBy(need);
       if (named === null) continue;
       const { kind, reference } = named;
-      if (typeof reference === 'string' && resolveReference(reference, plan.pipeline.scope) !== null) add(kind, reference, pointer);
-      else errors.push({ pointer, message: `\`${shown(String(reference))}\` names no ${kind}; write \`x\`, \`org.x\` or \`account.x\`` });
+      if (typeof reference === 'string' && resolveReference(reference, plan.pipeline.scope) !== null) {
+        add(kind, reference, pointer);
+      } else {
+        const message = `\`${shown(String(reference))}\` names no ${kind}; write \`x\`, \`org.x\` or \`account.x\``;
+        errors.push({ pointer, message });
+      }
     }
   }
   return [...found.values()];

@@ -39,11 +39,16 @@ export function withEntities(
   const found = new Map<string, string>();
   for (const { stage, kind, field } of entities) {
     const context = contextOf({ state, functions: run.functions, stageUid: stage, stepUid: null });
-    const data = 'data' in field ? field.data : inField(field.pointer, run.errors, () => settled(field.text, context, run.functions));
+    const { pointer } = field;
+    const data = 'data' in field ? field.data : inField(pointer, run.errors, () => settled(field.text, context, run.functions));
     if (data === undefined || (data === null && run.unanswered)) continue;
     const reference = data === null ? '' : textOf(data);
-    if (resolveReference(reference, plan.pipeline.scope) !== null) found.set(`${stage} ${kind}`, reference);
-    else run.errors.push({ pointer: field.pointer, message: `must name the ${kind} by a reference such as \`x\`, \`org.x\` or \`account.x\` that is known when the run starts` });
+    if (resolveReference(reference, plan.pipeline.scope) !== null) {
+      found.set(`${stage} ${kind}`, reference);
+    } else {
+      const such = 'by a reference such as `x`, `org.x` or `account.x` that is known when the run starts';
+      run.errors.push({ pointer, message: `must name the ${kind} ${such}` });
+    }
   }
   const stages = plan.stages.map((stage) => ({
     ...stage,
@@ -78,11 +83,14 @@ export function rehearse(plan: Plan, functions: FunctionTable, errors: FieldErro
     });
   };
   const field = (value: PlanField, context: Context, codes = certain): void => {
-    if ('text' in value) attempt(value.pointer, codes, () => evaluate(compileField(value.text, functions), { context, sink: 'environment' }));
+    if (!('text' in value)) return;
+    const template = compileField(value.text, functions);
+    attempt(value.pointer, codes, () => evaluate(template, { context, sink: 'environment' }));
   };
   const condition = (when: PlanWhen, context: Context): void => {
-    const text = when.condition;
-    if (text !== null) attempt(`${when.pointer}/condition`, certain, () => evaluate(compileCondition(text, functions), { context, sink: 'plain' }));
+    if (when.condition === null) return;
+    const template = compileCondition(when.condition, functions);
+    attempt(`${when.pointer}/condition`, certain, () => evaluate(template, { context, sink: 'plain' }));
   };
   const outside = contextOf({ state, functions, stageUid: null, stepUid: null });
   for (const variable of plan.variables) field(variable.field, outside, circular);

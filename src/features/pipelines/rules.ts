@@ -43,56 +43,66 @@ export function documentFaults(pipeline: PipelineDocument): FieldError[] {
     ...emptyParallel(pipeline),
     ...tooMany(stages.length, bounds.stages, 'stages'),
     ...tooMany(steps.reduce((sum, list) => sum + list.length, 0), bounds.steps, 'steps'),
-    ...twice('variable', (pipeline.variables ?? []).map(({ name }, i) => ({ name, pointer: `/pipeline/variables/${i}/name` }))),
+    ...twice('variable', namesIn(pipeline.variables, '/pipeline/variables')),
     ...twice('stage', stages.map(({ stage, pointer }) => ({ name: stage.identifier, pointer: `${pointer}/identifier` }))),
     ...stages.flatMap((placed, i) => stageFaults(placed, steps[i]!)),
   ];
 }
 
+interface PipelineDraft {
+  readonly scope: ScopePath;
+  readonly identifier: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly spec: PipelineSpec;
+}
+
 /** The rules above, and that what the file repeats of its manifest agrees with it. */
-export function manifestFaults(draft: {
-  readonly scope: ScopePath; readonly identifier: string; readonly tags: Readonly<Record<string, string>>; readonly spec: PipelineSpec;
-}): FieldError[] {
+export function manifestFaults(draft: PipelineDraft): FieldError[] {
   const { pipeline } = draft.spec;
   const [org, project] = draft.scope.split('/');
   const errors: FieldError[] = [];
   const agree = (field: string, said: string | undefined, is: string | undefined): void => {
     if (said === undefined || said === is) return;
-    errors.push({ pointer: `/pipeline/${field}`, message: `says \`${said}\`, the manifest says \`${is ?? ''}\`; leave it out here` });
+    const message = `says \`${said}\`, the manifest says \`${is ?? ''}\`; leave it out here`;
+    errors.push({ pointer: `/pipeline/${field}`, message });
   };
   agree('identifier', pipeline.identifier, draft.identifier);
   agree('orgIdentifier', pipeline.orgIdentifier, org);
   agree('projectIdentifier', pipeline.projectIdentifier, project);
   if (pipeline.tags !== undefined && !sameTags(pipeline.tags, draft.tags)) {
-    errors.push({ pointer: '/pipeline/tags', message: 'differs from the `tags` of the manifest, which are what access conditions read; leave it out here' });
+    const message = 'differs from the `tags` of the manifest, which are what access conditions read; leave it out here';
+    errors.push({ pointer: '/pipeline/tags', message });
   }
   return [...errors, ...documentFaults(pipeline)];
 }
 
 function stageFaults({ stage, pointer }: PlacedStage, steps: readonly PlacedStep[]): FieldError[] {
   const errors = [
-    ...twice('variable', (stage.variables ?? []).map(({ name }, i) => ({ name, pointer: `${pointer}/variables/${i}/name` }))),
+    ...twice('variable', namesIn(stage.variables, `${pointer}/variables`)),
     ...twice('step', steps.map(({ step, pointer: at }) => ({ name: step.identifier, pointer: `${at}/identifier` }))),
     ...steps.flatMap(stepFaults),
   ];
   if (stage.type === 'Deployment' && stage.spec.environment === undefined) {
-    errors.push({ pointer: `${pointer}/spec/environment`, message: 'is required in a `Deployment` stage; a stage that deploys nowhere is a `CI` stage' });
+    const message = 'is required in a `Deployment` stage; a stage that deploys nowhere is a `CI` stage';
+    errors.push({ pointer: `${pointer}/spec/environment`, message });
   }
   return errors;
 }
 
 function stepFaults({ step, pointer }: PlacedStep): FieldError[] {
-  const outputs = (step.spec.outputVariables ?? []).map(({ name }, i) => ({ name, pointer: `${pointer}/spec/outputVariables/${i}/name` }));
-  if (step.type === 'Run') return twice('output variable', outputs);
-  const variables = (step.spec.environmentVariables ?? []).map(({ name }, i) => ({ name, pointer: `${pointer}/spec/environmentVariables/${i}/name` }));
-  const errors = [...twice('output variable', outputs), ...twice('environment variable', variables)];
-  if (step.name?.includes('.') === true) errors.push({ pointer: `${pointer}/name`, message: 'the name of a `ShellScript` step may not contain a dot' });
+  const errors = twice('output variable', namesIn(step.spec.outputVariables, `${pointer}/spec/outputVariables`));
+  if (step.type === 'Run') return errors;
+  errors.push(...twice('environment variable', namesIn(step.spec.environmentVariables, `${pointer}/spec/environmentVariables`)));
+  if (step.name?.includes('.') === true) {
+    errors.push({ pointer: `${pointer}/name`, message: 'the name of a `ShellScript` step may not contain a dot' });
+  }
   return errors;
 }
 
 function emptyParallel(pipeline: PipelineDocument): FieldError[] {
+  const message = 'must have at least one entry';
   const empty = (entries: readonly { readonly parallel?: readonly unknown[] | undefined }[], pointer: string): FieldError[] =>
-    entries.flatMap((entry, i) => (entry.parallel?.length === 0 ? [{ pointer: `${pointer}/${i}/parallel`, message: 'must have at least one entry' }] : []));
+    entries.flatMap((entry, i) => (entry.parallel?.length === 0 ? [{ pointer: `${pointer}/${i}/parallel`, message }] : []));
   return [
     ...empty(pipeline.stages, '/pipeline/stages'),
     ...stagesOf(pipeline).flatMap(({ stage, pointer }) => empty(stage.spec.execution.steps, `${pointer}/spec/execution/steps`)),
@@ -103,7 +113,16 @@ function tooMany(count: number, max: number, what: string): FieldError[] {
   return count > max ? [{ pointer: '/pipeline/stages', message: `has ${count} ${what} in all; at most ${max} are run` }] : [];
 }
 
-function twice(what: string, names: readonly { readonly name: string; readonly pointer: string }[]): FieldError[] {
+interface NamedPlace {
+  readonly name: string;
+  readonly pointer: string;
+}
+
+function namesIn(list: readonly { readonly name: string }[] | undefined, pointer: string): NamedPlace[] {
+  return (list ?? []).map(({ name }, i) => ({ name, pointer: `${pointer}/${i}/name` }));
+}
+
+function twice(what: string, names: readonly NamedPlace[]): FieldError[] {
   const seen = new Set<string>();
   return names.flatMap(({ name, pointer }) => {
     if (seen.has(name)) return [{ pointer, message: `there is another ${what} called \`${name}\`; give it a name of its own` }];

@@ -103,8 +103,14 @@ export function declaredOutput(plan: Plan, stepUid: string, name: string): PlanO
   return planStep(plan, stepUid)?.outputs.find((output) => output.name === name);
 }
 
+export interface SealedOutput {
+  readonly ref: string;
+  readonly secrets: readonly string[];
+  readonly untrusted: boolean;
+}
+
 /** Where a sealed output is kept, for the resolver of `outputs.getSecret`; null while there is none. */
-export function sealedOutput(state: State, stepUid: string, name: string): { readonly ref: string; readonly secrets: readonly string[]; readonly untrusted: boolean } | null {
+export function sealedOutput(state: State, stepUid: string, name: string): SealedOutput | null {
   const output = stepState(state, stepUid)?.outputs.find((one) => one.name === name);
   if (output === undefined || !('sealed' in output.value)) return null;
   return { ref: output.value.sealed, secrets: output.secrets, untrusted: output.untrusted };

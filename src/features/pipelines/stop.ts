@@ -22,7 +22,7 @@ function stopStep(work: Work, step: StepState, how: 'Aborted' | 'Expired', reaso
   if (attempt.status === 'started') {
     if (step.status === 'Discontinuing') return;
     work.step({ ...step, status: 'Discontinuing' });
-    work.commands.push({ type: 'cancel_attempt', stepUid: step.uid, attempt: attempt.number, fence: attempt.fence, started: true });
+    work.cancel(step.uid, attempt);
     return;
   }
   work.withdraw(step, attempt);

@@ -3,6 +3,9 @@ const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_
 const minMs = 1000;
 const maxMs = 30 * 86_400_000;
 
+/** What to say about a text that is none. */
+export const durationFault = 'must be a duration between `1s` and `30d`, such as `30s`, `10m` or `1h 30m`';
+
 /** A step without `timeout` gets this long, as documented. */
 export const defaultStepTimeoutMs = 10 * 60_000;
 

@@ -16,7 +16,10 @@ export function notYet<K extends string>(names: readonly K[], instead = ''): { [
 
 /** A documented list or map that editors write empty into every file: empty is accepted, content is not. */
 export function emptyYet(name: string): z.ZodOptional<z.ZodType<unknown>> {
-  return z.union([z.array(z.never()), z.strictObject({})], { error: say(name, '') }).optional();
+  const error = say(name, '');
+  const emptyList = z.array(z.unknown(), { error }).max(0, { error });
+  const emptyMap = z.record(z.string(), z.never({ error }), { error });
+  return z.union([emptyList, emptyMap], { error }).optional();
 }
 
 /** A switch that is supported in one position only. */
@@ -36,7 +39,8 @@ export const pipelineFieldsNotYet = [
 export const stageFieldsNotYet = ['strategy', 'template', 'identities', 'skipCondition', 'skipInstances', 'gitAware'] as const;
 
 export const ciSpecNotYet = [
-  'infrastructure', 'platform', 'runtime', 'caching', 'buildIntelligence', 'sharedPaths', 'serviceDependencies', 'slsa_provenance',
+  'infrastructure', 'platform', 'runtime', 'caching', 'buildIntelligence', 'sharedPaths', 'serviceDependencies',
+  'slsa_provenance',
 ] as const;
 
 export const deploymentSpecNotYet = [
@@ -47,12 +51,15 @@ export const deploymentSpecNotYet = [
 export const stepFieldsNotYet = ['strategy', 'template', 'enforce', 'identities', 'skipCondition'] as const;
 
 export const runSpecNotYet = [
-  'connectorRef', 'image', 'privileged', 'runAsUser', 'resources', 'reports', 'imagePullPolicy', 'alias', 'entrypoint', 'portBindings',
+  'connectorRef', 'image', 'privileged', 'runAsUser', 'resources', 'reports', 'imagePullPolicy', 'alias', 'entrypoint',
+  'portBindings',
 ] as const;
 
 export const shellScriptSpecNotYet = ['includeInfraSelectors', 'outputAlias', 'metadata'] as const;
 
-export const stageTypesNotYet: readonly string[] = ['Approval', 'Custom', 'Security', 'SecurityTests', 'IACM', 'FeatureFlag', 'Pipeline'];
+export const stageTypesNotYet: readonly string[] = [
+  'Approval', 'Custom', 'Security', 'SecurityTests', 'IACM', 'FeatureFlag', 'Pipeline',
+];
 
 export const stepTypesNotYet: readonly string[] = [
   'HarnessApproval', 'CustomApproval', 'JiraApproval', 'ServiceNowApproval', 'JiraCreate', 'JiraUpdate', 'ServiceNowCreate',
@@ -67,6 +74,6 @@ export const stepTypesNotYet: readonly string[] = [
 export const shellsNotYet: readonly string[] = ['Powershell', 'PowerShell', 'Pwsh', 'Python'];
 
 export const actionsNotYet: readonly string[] = [
-  'Retry', 'StageRollback', 'StepGroupRollback', 'PipelineRollback', 'ManualIntervention', 'ProceedWithDefaultValues', 'RetryStepGroup',
-  'ProceedAsApproved',
+  'Retry', 'StageRollback', 'StepGroupRollback', 'PipelineRollback', 'ManualIntervention', 'ProceedWithDefaultValues',
+  'RetryStepGroup', 'ProceedAsApproved',
 ];

@@ -2,17 +2,9 @@
 import { z } from 'zod';
 import { nearest } from '#kernel/identifier.ts';
 
-/** A strict object whose complaint about unknown fields names the nearest known one. */
+/** An object that refuses unknown fields; what is near is found from the schema by whoever reports the fault. */
 export function strict<S extends z.core.$ZodLooseShape>(shape: S): z.ZodObject<S, z.core.$strict> {
-  return z.strictObject(shape, {
-    error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map((key) => unknownField(key, shape)).join('; ') : mustBe(issue, 'a map')),
-  });
-}
-
-/** Message for one field a strict object does not have. */
-function unknownField(key: string, shape: Readonly<Record<string, unknown>>): string {
-  const near = nearest(key, Object.keys(shape));
-  return `unknown field \`${shown(key)}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`;
+  return z.strictObject(shape, { error: (issue) => mustBe(issue, 'a map') });
 }
 
 /** One of `known`; of `notYet` it says that this exists and is not supported, of anything else what is near. */
@@ -32,9 +24,9 @@ export function unknownWord(word: unknown, what: string, known: readonly string[
 }
 
 /** Text of at most `maxBytes` in UTF-8. */
-export function text(maxBytes: number): z.ZodString {
+export function text(maxBytes: number, error = (issue: RawIssue) => mustBe(issue, 'text')): z.ZodString {
   return z
-    .string({ error: (issue) => mustBe(issue, 'text') })
+    .string({ error })
     .refine((value) => Buffer.byteLength(value) <= maxBytes, { error: `must have at most ${maxBytes} bytes` });
 }
 
@@ -42,15 +34,26 @@ export function list<T extends z.ZodType>(element: T, max: number): z.ZodArray<T
   return z.array(element, { error: (issue) => mustBe(issue, 'a list') }).max(max, { error: `must have at most ${max} entries` });
 }
 
-export function mustBe(issue: { readonly code?: string | undefined; readonly input?: unknown }, what: string): string | undefined {
+/** What zod passes to the function that words an error. */
+export interface RawIssue {
+  readonly code?: string | undefined;
+  readonly input?: unknown;
+}
+
+export function mustBe(issue: RawIssue, what: string): string | undefined {
   if (issue.code !== 'invalid_type') return undefined;
   return issue.input === undefined ? 'is required' : `must be ${what}`;
 }
 
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069`]/g;
+// Control, line-separator and bidirectional-override characters: none of them may reach a terminal from an error.
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
-/** A user's word for a message: short and printable. */
+export function printable(text: string): string {
+  return text.toWellFormed().replace(unprintable, '\ufffd');
+}
+
+/** A user's word for a message: short, printable, and unable to end the backticks it stands in. */
 export function shown(word: string): string {
-  const printable = word.toWellFormed().replace(unprintable, '\ufffd');
-  return printable.length > 128 ? `${printable.slice(0, 128)}…` : printable;
+  const one = printable(word).replaceAll('`', '\ufffd');
+  return one.length > 128 ? `${one.slice(0, 128)}…` : one;
 }

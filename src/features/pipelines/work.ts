@@ -1,6 +1,6 @@
 /** The next state of an execution in the making: what `decide` and its rules change, then read off once. */
 import { assert } from '#kernel/errors.ts';
-import type { Command } from './events.ts';
+import type { Command, EndStatus } from './events.ts';
 import type { FunctionTable } from './language.ts';
 import type { Plan, PlanStep } from './plan.ts';
 import { defaultLimits, isFinal } from './schema.ts';
@@ -48,9 +48,8 @@ export class Work {
 
   state(): State {
     const { status, stopping, reason, startedAtMs, endedAtMs } = this.#head;
-    return {
-      ...this.#initial, status, stopping, reason, startedAtMs, endedAtMs, stages: [...this.#stages.values()], steps: [...this.#steps.values()],
-    };
+    const [stages, steps] = [[...this.#stages.values()], [...this.#steps.values()]];
+    return { ...this.#initial, status, stopping, reason, startedAtMs, endedAtMs, stages, steps };
   }
 
   find(stepUid: string): StepState | undefined {
@@ -97,17 +96,18 @@ export class Work {
 
   begin(): void {
     this.#head = { ...this.#head, status: 'Running', startedAtMs: this.atMs };
-    if (this.plan.timeoutMs !== null) this.commands.push({ type: 'set_timer', timer: 'pipeline', afterMs: this.plan.timeoutMs });
+    if (this.plan.timeoutMs !== null) this.setTimer('pipeline', this.plan.timeoutMs);
   }
 
   stop(stopping: Stop, reason: StatusReason): void {
     this.#head = { ...this.#head, status: this.#head.status === 'NotStarted' ? 'Running' : 'Discontinuing', stopping, reason };
   }
 
-  end(status: 'Success' | 'Failed' | 'Errored' | 'Expired' | 'Aborted', reason: StatusReason | null): void {
+  end(status: EndStatus, reason: StatusReason | null): void {
     this.#head = { ...this.#head, status, reason, endedAtMs: this.atMs };
     this.commands.push({ type: 'end_execution', status, reason });
-    this.audit({ action: 'execution.end', outcome: status === 'Success' ? 'success' : 'failure', stepUid: null, detail: { status } });
+    const outcome = status === 'Success' ? 'success' : 'failure';
+    this.audit({ action: 'execution.end', outcome, stepUid: null, detail: { status } });
   }
 
   audit(parts: Omit<Extract<Command, { type: 'audit' }>, 'type'>): void {
@@ -119,17 +119,31 @@ export class Work {
     const current = this.stepOf(step.uid);
     assert(!isFinal(current.status), 'a step that has ended is offered');
     const attempt: AttemptState = {
-      number: current.attempts.length + 1, status: 'wanted', runner: null, fence: null, leaseUntilMs: null, taint: { secrets: [], untrusted: false }, exit: null,
+      number: current.attempts.length + 1,
+      status: 'wanted',
+      runner: null,
+      fence: null,
+      leaseUntilMs: null,
+      taint: { secrets: [], untrusted: false },
+      exit: null,
     };
     this.step({ ...current, status: 'Queued', attempts: [...current.attempts, attempt] });
     this.commands.push({ type: 'offer_attempt', stepUid: step.uid, attempt: attempt.number, timeoutMs: step.timeoutMs });
-    this.commands.push({ type: 'set_timer', timer: `queue/${step.uid}/${attempt.number}`, afterMs: this.limits.queueMs });
+    this.setTimer(`queue/${step.uid}/${attempt.number}`, this.limits.queueMs);
   }
 
   /** Takes back an attempt that has not started: whoever holds it is refused the start. */
   withdraw(step: StepState, attempt: AttemptState): void {
     this.attempt(step, { ...attempt, status: 'withdrawn' });
-    this.commands.push({ type: 'cancel_attempt', stepUid: step.uid, attempt: attempt.number, fence: attempt.fence, started: false });
+    this.cancel(step.uid, attempt);
+  }
+
+  cancel(stepUid: string, { number, fence, status }: AttemptState): void {
+    this.commands.push({ type: 'cancel_attempt', stepUid, attempt: number, fence, started: status === 'started' });
+  }
+
+  setTimer(timer: string, afterMs: number): void {
+    this.commands.push({ type: 'set_timer', timer, afterMs });
   }
 
   /** How a step will end because it, its stage or the execution is being stopped; null when nothing stops it. */

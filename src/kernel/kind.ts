@@ -32,6 +32,13 @@ export interface Draft<S> {
   readonly refs: ResolvedRefs;
 }
 
+/** A draft as its check sees it: a secret field is told by name, its value by nobody. */
+export interface CheckedDraft<S> extends Draft<S> {
+  readonly isNew: boolean;
+  /** JSON Pointers of secret fields the document gives a value for. */
+  readonly secretsGiven: readonly string[];
+}
+
 export interface Given {
   readonly bound: Bound;
   /** Why the change gives this, for the refusal and the audit. */
@@ -54,7 +61,7 @@ export interface Kind<S = never> extends Noun {
   /** What the engine holds in memory of it, compiled. Pure. */
   readonly facts?: (draft: Draft<S>) => unknown;
   /** Faults of a draft against the world the call leaves. Pure; pointers start at the spec. */
-  readonly check?: (draft: Draft<S>, after: World) => readonly FieldError[];
+  readonly check?: (draft: CheckedDraft<S>, after: World) => readonly FieldError[];
   /** What saving it gives away (CONTRACTS §5). `before` is null on create, `after` on delete. */
   readonly gives?: (change: { before: Entry | null; after: Entry | null; worldBefore: World; worldAfter: World }) => readonly Given[];
   /** Part of trust and access: tokens change it only when made with `mayAdminister`. */

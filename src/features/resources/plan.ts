@@ -144,7 +144,8 @@ function resolve({ kinds, rules, mayView }: Planning, drafted: Drafted, naming: 
 
 function checkDraft({ kinds }: Planning, saved: Saved, after: World): FieldError[] {
   const { document } = saved;
-  const errors = kinds.kinds.get(document.kind)!.check?.({ ...document, refs: (pointer) => saved.refs[pointer] }, after) ?? [];
+  const draft = { ...document, refs: (pointer: string) => saved.refs[pointer], isNew: saved.stored === null, secretsGiven: document.secrets.map((secret) => secret.pointer) };
+  const errors = kinds.kinds.get(document.kind)!.check?.(draft, after) ?? [];
   return errors.map((error) => ({ ...error, pointer: error.pointer.startsWith('/tags') ? error.pointer : `/spec${error.pointer}`, document: document.index }));
 }
 

@@ -53,4 +53,8 @@ export interface Tables {
     answer: ColumnType<unknown, string | null, string | null>; created_at: Date;
   };
   blob: { account_id: string; id: string; position: number; bytes: Bytes; created_at: Date };
+  minted_token: {
+    account_id: string; id: string; connector_uid: string; execution_id: string; attempt_id: string; audience: string; subject: string;
+    claims: Json; issued_at: Date; expires_at: Date;
+  };
 }

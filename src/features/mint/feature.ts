@@ -1,0 +1,90 @@
+/** Tokens out: what the outside needs to verify them (OpenID Discovery 1.0, RFC 8414, RFC 7517). */
+import { z } from 'zod';
+import type { Manifest } from '#kernel/manifest.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
+import { Reply } from '#kernel/operation.ts';
+import { refusal } from '#kernel/errors.ts';
+import type { Call } from '#platform/call.ts';
+import { open, operation } from '#platform/call.ts';
+import type { Keyring } from '#platform/keyring.ts';
+
+export { mintAct, mintToken, recordMinted } from './mint.ts';
+export type { Minted } from './mint.ts';
+
+export interface MintServices {
+  readonly keyring: Keyring;
+  readonly issuerOf: (accountIdentifier: string) => string;
+  readonly account: (identifier: string) => Promise<{ readonly id: string } | null>;
+}
+
+/** Verifiers may keep documents for five minutes: shorter than any rotation overlap. */
+const cached = { 'cache-control': 'public, max-age=300' };
+
+export function mintFeature(services: MintServices): Manifest {
+  const metadata = z.looseObject({ issuer: z.string(), jwks_uri: z.string() });
+  const common = { method: 'GET' as const, input: {}, audit: null, dialect: 'page' as const };
+
+  const discovery = (name: string, path: string): AnyOperation =>
+    operation({
+      ...common,
+      name, path,
+      summary: 'Metadata of the account as an issuer',
+      output: metadata,
+      access: open('verifiers of minted tokens have no credential here'),
+      prepare: async (call: Call) => new Reply(metadataOf(services.issuerOf(call.account.identifier)), { headers: cached }),
+    });
+
+  const keys = operation({
+    ...common,
+    name: 'issuer.keys',
+    summary: 'Public keys of minted tokens',
+    path: '{issuer}/jwks',
+    output: z.looseObject({ keys: z.array(z.looseObject({})) }),
+    access: open('verifiers of minted tokens have no credential here'),
+    prepare: async (call: Call) => new Reply({ keys: await services.keyring.publicKeys(call.account.id, 'mint') }, { headers: cached }),
+  });
+
+  // RFC 8414 §3.1 puts the well-known part before the path of the issuer.
+  const inserted = (name: string, path: string): AnyOperation =>
+    operation({
+      ...common,
+      input: { params: z.strictObject({ name: z.string().max(256) }) },
+      name, path,
+      summary: 'Metadata of the account as an issuer, at the path RFC 8414 gives it',
+      output: metadata,
+      access: open('verifiers of minted tokens have no credential here'),
+      prepare: async (_call: Call, { params }: { params: { name: string } }) => {
+        if ((await services.account(params.name)) === null) throw refusal('access.not_found');
+        return new Reply(metadataOf(services.issuerOf(params.name)), { headers: cached });
+      },
+    });
+
+  return {
+    name: 'mint',
+    operations: [
+      discovery('issuer.discovery', '{issuer}/.well-known/openid-configuration'),
+      inserted('issuer.metadata', '/.well-known/oauth-authorization-server/accounts/{name}'),
+      inserted('issuer.inserted_discovery', '/.well-known/openid-configuration/accounts/{name}'),
+      keys,
+    ],
+  };
+}
+
+function metadataOf(issuer: string) {
+  return {
+    issuer,
+    jwks_uri: `${issuer}/jwks`,
+    token_endpoint: `${issuer}/oauth/token`,
+    introspection_endpoint: `${issuer}/oauth/introspect`,
+    revocation_endpoint: `${issuer}/oauth/revoke`,
+    grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'],
+    claims_supported: [
+      'iss', 'sub', 'aud', 'iat', 'nbf', 'exp', 'jti', 'account_id', 'organization_id', 'organization_uid', 'project_id', 'project_uid', 'pipeline_id', 'pipeline_uid',
+      'execution_id', 'stage_id', 'stage_type', 'step_id', 'step_type', 'connector_id', 'connector_name', 'environment_id', 'environment_uid', 'environment_type',
+      'service_id', 'service_name', 'trigger_type', 'triggered_by_type', 'triggered_by_id', 'triggered_by_name', 'triggered_by_email', 'context', 'origin',
+    ],
+  };
+}

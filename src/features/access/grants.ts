@@ -79,7 +79,7 @@ export function bindingGrant(world: World, binding: Entry, groupPath: readonly s
 
 /** A grant of a mapping; its scope must lie at or below the mapping's own. */
 export function mappingGrant(world: World, mapping: Entry, grant: MappingGrant): Grant | null {
-  
+  if (!contains(mapping.scope, grant.scope)) return null;
   const resourceGroupUid = grant.resourceGroupUid ?? null;
   const parts = { via: mapping.uid, groupPath: [], roleUid: grant.roleUid, resourceGroupUid, disabled: false, expiresAtMs: null, scope: grant.scope };
   if (resourceGroupUid === null) {

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { importsOf, resolver } from './imports.ts';
 import { listSources, readSource } from './source.ts';
 
@@ -17,25 +19,27 @@ const filesPerProcess = 12;
 
 /**
  * Divides test files among processes, by what their imports reach. Files that use the database or start processes get
- * one each; the others, which only compute, share, because starting a process costs more than they do.
+ * one each; the others, which only compute, share, because starting a process costs more than they do. In the order in
+ * which to start them: what probably takes longest first, so that at the end nobody waits for one of them.
  */
 export function batchesOf(root: string, files: readonly string[]): Batch[] {
   const reach = reachOf(root);
   const shared: string[] = [];
-  const own: Batch[] = [];
+  const batches: Batch[] = [];
   const usesProperties = (file: string): boolean => reach(file).has('fast-check');
   for (const file of files) {
     const database = reach(file).has(databaseModule);
     const alone = database || disturbing.some((name) => reach(file).has(name));
-    if (alone) own.push({ files: [file], database, properties: usesProperties(file) });
+    if (alone) batches.push({ files: [file], database, properties: usesProperties(file) });
     else shared.push(file);
   }
-  const batches: Batch[] = [];
+  const sizeOf = (batch: Batch): number => statSync(join(root, batch.files[0] ?? '')).size;
+  batches.sort((a, b) => Number(a.database) - Number(b.database) || sizeOf(b) - sizeOf(a));
   for (let at = 0; at < shared.length; at += filesPerProcess) {
     const part = shared.slice(at, at + filesPerProcess);
     batches.push({ files: part, database: false, properties: part.some(usesProperties) });
   }
-  return [...batches, ...own.toSorted((a, b) => Number(a.database) - Number(b.database))];
+  return batches;
 }
 
 /** For a file, all files and packages that its imports lead to. */

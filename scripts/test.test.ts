@@ -171,9 +171,9 @@ describe('dividing the files among processes', () => {
 
   test('what only computes shares one, what starts processes and what uses the database has its own', (t) => {
     assert.deepEqual(batchesOf(plantTree(t, planted), ['src/d.test.ts', 'src/a.test.ts', 'src/b.test.ts', 'src/c.test.ts']), [
-      { files: ['src/a.test.ts', 'src/b.test.ts'], database: false, properties: true },
       { files: ['src/c.test.ts'], database: false, properties: false },
       { files: ['src/d.test.ts'], database: true, properties: false },
+      { files: ['src/a.test.ts', 'src/b.test.ts'], database: false, properties: true },
     ]);
   });
 

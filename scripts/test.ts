@@ -84,6 +84,7 @@ function readSeed(text: string | undefined): number {
 }
 
 async function runAll(batches: readonly Batch[], run: Run): Promise<Tally[]> {
+  if (batches.some((batch) => batch.database)) run.databaseReady().catch(() => undefined); // said by those who need it
   const waiting = [...batches.entries()];
   const tallies: Tally[] = [];
   const worker = async (): Promise<void> => {

@@ -43,6 +43,7 @@ export function planOf(text: string, inputs: Readonly<Record<string, unknown>> =
 export const record: ExecutionRecord = {
   formatVersion: 1,
   executionId: 'exec-1',
+  sequenceId: 7,
   account: { identifier: 'default', uid: 'acc-uid', name: null },
   organization: { identifier: 'payments', uid: 'org-uid', name: 'Payments' },
   project: { identifier: 'checkout', uid: 'prj-uid', name: 'Checkout' },

@@ -42,6 +42,7 @@ const known: readonly [text: string, data: unknown, taint?: { secrets?: string[]
   ['<+pipeline.name>', 'Nightly'],
   ['<+pipeline.identifier>', 'recover'],
   ['<+pipeline.executionId>', 'exec-1'],
+  ['<+pipeline.sequenceId>', 7],
   ['<+pipeline.triggerType>', 'MANUAL'],
   ['<+pipeline.triggeredBy.type>', 'workload'],
   ['<+pipeline.triggeredBy.name>', 'app $(id)', { untrusted: true }],

@@ -123,6 +123,7 @@ function forbidden(say: string): Refusal {
   return refusal('expression.forbidden', { say });
 }
 
+/** Parts that hold many others are made when they are read. */
 function rootsOf(state: State, stageUid: string | null, stepUid: string | null): ContextTree {
   const { plan, record } = state;
   const [org, project] = plan.pipeline.scope.split('/');
@@ -134,6 +135,7 @@ function rootsOf(state: State, stageUid: string | null, stepUid: string | null):
       identifier: plan.pipeline.identifier,
       status: state.status === 'NotStarted' ? notYet : state.status,
       executionId: record?.executionId ?? notYet,
+      sequenceId: record?.sequenceId ?? notYet,
       triggerType: record?.trigger.type ?? notYet,
       // Names and addresses are chosen by the one who starts the run.
       triggeredBy: {
@@ -142,12 +144,16 @@ function rootsOf(state: State, stageUid: string | null, stepUid: string | null):
         type: record?.triggeredBy.type ?? notYet,
       },
       variables: namesOf(plan.variables),
-      stages: mapOf(plan.stages.map((one) => [one.identifier, stageTree(state, one)])),
+      get stages(): ContextTree {
+        return mapOf(plan.stages.map((one) => [one.identifier, stageTree(state, one)]));
+      },
     },
     stage: stage === undefined ? undefined : stageTree(state, stage),
     step: step === undefined ? undefined : stepTree(state, step),
-    steps: stage === undefined ? undefined : stepsTree(state, stage),
-    execution: stage === undefined ? undefined : { steps: stepsTree(state, stage) },
+    get steps(): ContextTree {
+      return stage === undefined ? undefined : stepsTree(state, stage);
+    },
+    execution: stage === undefined ? undefined : executionTree(state, stage),
     account: accountTree(state),
     org: { identifier: org, name: record?.organization.name ?? org },
     project: { identifier: project, name: record?.project.name ?? project },
@@ -171,7 +177,15 @@ function stageTree(state: State, stage: PlanStage): ContextTree {
     type: stage.type,
     status: status === undefined || status === 'NotStarted' ? notYet : status,
     variables: namesOf(stage.variables),
-    spec: { execution: { steps: stepsTree(state, stage) } },
+    spec: { execution: executionTree(state, stage) },
+  };
+}
+
+function executionTree(state: State, stage: PlanStage): ContextTree {
+  return {
+    get steps(): ContextTree {
+      return stepsTree(state, stage);
+    },
   };
 }
 

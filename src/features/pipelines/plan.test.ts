@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { compile, functions, planOf, recover, run, spelledOut, stageOf, yaml } from '#test/pipelines/documents.ts';
 import { inputsOf } from './inputs.ts';
@@ -228,5 +229,14 @@ test('a document that is none is refused like one that does not fit', () => {
   for (const document of [null, 1, 'x', [], { pipeline: null }]) {
     const result = compilePlan({ document, scope: 'payments/checkout', identifier: 'p', revision: { uid: 'u', version: 1, sha256: 's' }, inputs: {}, functions });
     assert.ok('errors' in result && result.code === 'pipeline.invalid');
+  }
+});
+
+test('the pipelines in the documentation are without fault', () => {
+  const page = readFileSync(new URL('../../../docs/pipelines.md', import.meta.url), 'utf8');
+  const samples = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, sample]) => sample!);
+  assert.ok(samples.length > 0);
+  for (const sample of samples) {
+    assert.deepEqual(pipelineFaults({ document: yaml(sample), scope: 'payments/checkout', identifier: 'recover', functions }), []);
   }
 });

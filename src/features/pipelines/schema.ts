@@ -100,6 +100,8 @@ export const defaultLimits: ExecutionLimits = { queueMs: 3_600_000, maxOffers: 5
 export interface ExecutionRecord {
   readonly formatVersion: 1;
   readonly executionId: string;
+  /** Counts the runs of the pipeline from 1. */
+  readonly sequenceId: number;
   readonly account: NamedEntity;
   readonly organization: NamedEntity;
   readonly project: NamedEntity;

@@ -120,7 +120,7 @@ const mapping = fc.record({
 });
 
 const parts = fc.record({
-  disabled: fc.constantFrom([], [], [], [], [], [], ['alice'], ['bob']),
+  disabled: fc.constantFrom<string[][]>([], [], [], [], [], [], ['alice'], ['bob']),
   machines: fc.subarray(['/', 'payments', 'pay/check'], { minLength: 1 }),
   groups: fc.array(fc.record({ scope: highScope, identifier: fc.constantFrom('team', 'alice', '__proto__'), members: fc.array(index, { maxLength: 5 }) }), { maxLength: 5 }),
   roles: fc.array(role, { minLength: 1, maxLength: 4 }),
@@ -140,6 +140,19 @@ export const randomWorld: fc.Arbitrary<RandomWorld> = fc
     const removable = gone.filter((i) => i >= base.length - 2 && i < documents.length && !later.some((d) => key(d) === key(documents[i]!)));
     return { documents, later: later.filter((d) => isClosed(d, documents)), gone: removable };
   });
+
+/** A world and documents that are saved into it: all of it or parts drawn anew. Roles may be bound anywhere. */
+export const randomChange: fc.Arbitrary<{ readonly documents: readonly Manifest[]; readonly apply: readonly Manifest[] }> = fc
+  .tuple(parts, parts, fc.subarray<keyof Parts>(['disabled', 'groups', 'roles', 'resourceGroups', 'bindings'], { minLength: 1 }))
+  .map(([first, second, anew]) => {
+    const changed: Parts = anew.reduce((merged, part) => ({ ...merged, [part]: second[part] }), first);
+    const apply = documentsOf(changed).filter((d) => ['User', 'UserGroup', 'Role', 'ResourceGroup', 'RoleBinding'].includes(d.kind));
+    return { documents: documentsOf(first).map(boundAnywhere), apply: apply.map(boundAnywhere) };
+  });
+
+function boundAnywhere(document: Manifest): Manifest {
+  return document.kind === 'Role' ? { ...document, spec: { ...(document.spec as object), level: 'account' } } : document;
+}
 
 export const randomQuestion: fc.Arbitrary<RandomQuestion> = fc
   .record({

@@ -8,6 +8,7 @@ import { tenancy } from '#features/tenancy/feature.ts';
 import type { MappingGrant } from '#kernel/caller.ts';
 import type { AnyKind, Draft, Kind } from '#kernel/kind.ts';
 import { Kinds } from '#kernel/kind.ts';
+import type { Manifest } from '#kernel/manifest.ts';
 import { ref, scopePath } from '#kernel/marks.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { Level } from '#kernel/scope.ts';
@@ -82,10 +83,10 @@ const standIns: readonly AnyKind[] = [
   claimMapping,
 ];
 
-const features = [tenancy, access(() => testKinds), people(() => testKinds)];
+const features: readonly Manifest[] = [tenancy, access(() => testKinds), people(() => testKinds)];
 
 /** The kinds decision tables are written in. */
 export const testKinds: Kinds = new Kinds(
-  tenancy.nouns,
+  features.flatMap((feature) => feature.nouns ?? []),
   [...features.flatMap((feature) => feature.kinds ?? []), ...standIns],
 );

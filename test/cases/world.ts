@@ -112,7 +112,8 @@ export function faultsOf(world: World, kinds: Kinds, manifests: readonly Manifes
   if (unresolved.length > 0) return unresolved;
   const left = world.overlay(documents.map((document, i) => ({ put: entryOf(kinds, document, resolved[i]!.refs) })));
   return documents.flatMap((document, i) => {
-    const faults = kinds.kinds.get(document.kind)!.check?.({ ...document, refs: (pointer) => resolved[i]!.refs[pointer] }, left) ?? [];
+    const asNew = { isNew: world.find(document.kind, document.scope, document.identifier) === undefined, secretsGiven: [] };
+    const faults = kinds.kinds.get(document.kind)!.check?.({ ...document, refs: (pointer) => resolved[i]!.refs[pointer], ...asNew }, left) ?? [];
     return faults.map((fault) => ({ ...fault, pointer: `/spec${fault.pointer}` }));
   });
 }

@@ -12,10 +12,13 @@ export interface Asked extends Question {
   readonly noun: Noun;
   readonly places: readonly ScopePath[];
   readonly nowMs: number;
+  /** Only roles that name the permission count, not the admin roles that have every one. */
+  readonly byName: boolean;
 }
 
 export function grantAllows(grant: Grant, asked: Asked, context: MatchContext): boolean {
   if (!isLive(grant, asked.nowMs) || !grantHas(grant, asked.permission, asked.noun)) return false;
+  if (asked.byName && typeof grant.role.permissions === 'string') return false;
   return grant.extents.some((extent) => extentMatches(extent, asked.target, asked.places, context));
 }
 

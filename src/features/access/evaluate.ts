@@ -32,15 +32,16 @@ export function decide(input: {
   readonly asker: Asker;
   readonly question: Question;
   readonly now: Date;
+  readonly byName?: boolean;
 }): Decision {
-  const { rights, tree, kinds, asker, question, now } = input;
+  const { rights, tree, kinds, asker, question, now, byName = false } = input;
   const ways = waysOf(rights, asker);
   if (ways === null) return denied(rights, 'unknown_principal');
   const noun = kinds.permission(question.permission)?.noun;
   if (noun === undefined) return denied(rights, 'unknown_permission');
   if (noun.name !== question.target.kind) return denied(rights, 'permission_of_another_kind');
   if (!tree.hasScope(question.target.scope)) return denied(rights, 'unknown_scope');
-  const asked: Asked = { ...question, noun, places: placesOf(question.target, tree), nowMs: now.getTime() };
+  const asked: Asked = { ...question, noun, places: placesOf(question.target, tree), nowMs: now.getTime(), byName };
   const grant = allowingGrant(ways, asked);
   if (grant === null) return { allowed: false, reasons: nearMisses(ways, asked), revision: rights.revision };
   const reason = reasonOf(grant, 'allowed');

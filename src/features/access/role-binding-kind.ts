@@ -7,7 +7,7 @@ import { builtinByUid } from './builtins.ts';
 import { givenByBinding } from './gives.ts';
 import { resourceGroupFacts, roleFacts } from './lookup.ts';
 import type { BindingFacts, NamersRange, RoleBindingSpec } from './schema.ts';
-import { roleBindingSpec } from './schema.ts';
+import { bindPermission, roleBindingSpec } from './schema.ts';
 
 /** Principal + role + resource group at a scope. Bindings only add. */
 export function roleBindingKind(kinds: () => Kinds): Kind<RoleBindingSpec> {
@@ -69,5 +69,5 @@ function bindQuestion(binding: Entry, world: World): Question | null {
   const role = roleUid === null ? undefined : (builtinByUid(roleUid) ?? world.get(roleUid));
   if (role === undefined) return null;
   const { kind, identifier, tags, attributes } = role;
-  return { permission: 'role.bind', target: { kind, scope: binding.scope, identifier, tags, attributes } };
+  return { permission: bindPermission, target: { kind, scope: binding.scope, identifier, tags, attributes } };
 }

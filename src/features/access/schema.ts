@@ -13,6 +13,9 @@ import type { Resources } from './selector.ts';
 
 export const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000 } as const;
 
+/** Lets its holder bind a role without holding it (CONTRACTS §5). */
+export const bindPermission = 'role.bind';
+
 const levelWord = z.enum(['account', 'org', 'project']);
 const word = '[A-Za-z_][A-Za-z0-9_]{0,127}';
 

@@ -75,6 +75,8 @@ export const catalogue = {
   'config.unsafe': { status: 500, title: 'the configuration is not safe', help: 'see what the text asks for' },
   'host.in_use': { status: 500, title: 'the data directory is in use', help: 'stop the other server first' },
   'host.database': { status: 500, title: 'the database cannot be started or reached', help: 'see the text, or use `--database-url`' },
+  'host.backup': { status: 500, title: 'the backup was not made or cannot be used', help: 'see the text; a backup is loaded whole or not at all' },
+  'host.not_empty': { status: 500, title: 'there is data already', help: 'restore into a new data directory or a new database' },
   'keys.wrong_root': { status: 500, title: 'the root key does not fit the data', help: 'start with the key this data was made with' },
   'keys.unsealable': { status: 500, title: 'a sealed value cannot be opened', help: 'the value or its context was changed; restore it from a backup' },
   'outbound.refused': { status: 502, title: 'this address is not reachable from here', help: 'private addresses need `--allow-private-origin`' },

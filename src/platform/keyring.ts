@@ -140,20 +140,29 @@ function once<T>(kept: Map<string, Promise<T>>, key: string, make: () => Promise
 
 /** The first start records which key this is; every later start must bring the same. */
 async function confirmRootKey({ database, rootKey, clock }: { database: Database; rootKey: DataKey; clock: Clock }, sealing: Sealing): Promise<void> {
-  const context = `root-key:${rootKey.id}`;
   await database.transaction(async (tx) => {
     const rows = await tx.selectFrom('root_key').selectAll().where('retired_at', 'is', null).execute();
-    if (rows.length === 0) {
-      const check_value = sealing.seal(rootKey, context, checkText);
-      await tx.insertInto('root_key').values({ id: rootKey.id, check_value, created_at: clock.now(), retired_at: null }).onConflict((c) => c.doNothing()).execute();
-      return;
-    }
-    const own = rows.find((row) => row.id === rootKey.id);
-    if (own === undefined) {
-      throw refusal('keys.wrong_root', { say: `this data was sealed with the root key \`${rows[0]!.id}\`, not with \`${rootKey.id}\`; start with the right \`--root-key-file\`` });
-    }
-    open(rootKey, context, own.check_value);
+    if (rows.length > 0) return checkRootKey(rootKey, rows);
+    await tx.insertInto('root_key').values(rootKeyRow(rootKey, sealing, clock.now())).onConflict((c) => c.doNothing()).execute();
   });
+}
+
+/** `rows`: those of `root_key` that are not retired, at least one. Refuses with `keys.wrong_root` unless the key is one of theirs. */
+export function checkRootKey(rootKey: DataKey, rows: readonly { readonly id: string; readonly check_value: Buffer }[]): void {
+  const own = rows.find((row) => row.id === rootKey.id);
+  if (own === undefined) {
+    throw refusal('keys.wrong_root', { say: `this data was sealed with the root key \`${rows[0]!.id}\`, not with \`${rootKey.id}\`; start with the right \`--root-key-file\`` });
+  }
+  open(rootKey, rootKeyContext(rootKey.id), own.check_value);
+}
+
+/** The row by which a later start recognises the key. */
+export function rootKeyRow(rootKey: DataKey, sealing: Sealing, now: Date) {
+  return { id: rootKey.id, check_value: sealing.seal(rootKey, rootKeyContext(rootKey.id), checkText), created_at: now, retired_at: null };
+}
+
+function rootKeyContext(id: string): string {
+  return `root-key:${id}`;
 }
 
 interface KeyServices {
@@ -169,6 +178,7 @@ async function loadDataKeys(services: KeyServices, sealing: Sealing, accountId: 
     await lockAccount(tx, accountId);
     const found = await tx.selectFrom('data_key').selectAll().where('account_id', '=', accountId).orderBy('created_at').orderBy('id').execute();
     if (found.length > 0) return found;
+    await refuseRetired(tx, rootKey);
     const id = randomness.uid();
     const wrapped = sealing.seal(rootKey, dataKeyContext(accountId, id), randomness.bytes(32));
     const row = { account_id: accountId, id, root_key_id: rootKey.id, wrapped, created_at: clock.now(), retired_at: null };
@@ -178,7 +188,14 @@ async function loadDataKeys(services: KeyServices, sealing: Sealing, accountId: 
   return new Map(rows.map((row) => [row.id, { id: row.id, bytes: open(rootKey, dataKeyContext(accountId, row.id), row.wrapped) }]));
 }
 
-function dataKeyContext(accountId: string, id: string): string {
+/** A server that outlived a rotation must wrap nothing more with the old key. The lock makes a rotation wait for us. */
+async function refuseRetired(tx: Tx, rootKey: DataKey): Promise<void> {
+  const row = await tx.selectFrom('root_key').select('id').where('id', '=', rootKey.id).where('retired_at', 'is', null).forShare().executeTakeFirst();
+  if (row === undefined) throw refusal('keys.wrong_root', { say: `the root key \`${rootKey.id}\` was retired; start the server with the new one` });
+}
+
+/** Where a wrapped data key is kept, for `Sealing`. */
+export function dataKeyContext(accountId: string, id: string): string {
   return `data-key:${accountId}:${id}`;
 }
 

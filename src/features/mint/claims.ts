@@ -1,5 +1,5 @@
 /** Pure: what is known of an execution → the claims of a minted token. Every claim is always there; unknown is null. */
-import type { ExecutionFacts } from './schema.ts';
+import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
 export interface MintParameters {
   readonly issuer: string;

@@ -6,10 +6,10 @@ import { Reply } from '#kernel/operation.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
+import type { Delivery } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import { mintAct, mintToken, recordMinted } from './mint.ts';
 
-export { mintAct, mintToken, recordMinted } from './mint.ts';
-export type { Minted } from './mint.ts';
 
 export interface MintServices {
   readonly keyring: Keyring;
@@ -67,6 +67,24 @@ export function mintFeature(services: MintServices): Manifest {
       inserted('issuer.inserted_discovery', '/.well-known/openid-configuration/accounts/{name}'),
       keys,
     ],
+  };
+}
+
+/** `secrets.getJWT("connector"[, "audience"])`. */
+export function jwtDelivery(services: Pick<MintServices, 'keyring' | 'issuerOf'> & { readonly ownUrls: () => readonly string[]; readonly uid: () => string }): Delivery {
+  return {
+    name: 'secrets.getJWT',
+    parameters: { min: 1, max: 2 },
+    summary: 'a token minted for this step, for an audience of the connector',
+    example: '<+secrets.getJWT("account.partner")>',
+    kind: 'connector',
+    async deliver({ account, entry, args, facts, attemptId, now }) {
+      const minted = await mintToken(services.keyring, {
+        accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,
+        audience: args[0] === undefined ? null : String(args[0]), facts, attemptId, tokenId: services.uid(), now,
+      });
+      return { text: minted.token, act: mintAct(minted), record: (tx) => recordMinted(tx, minted) };
+    },
   };
 }
 

@@ -11,7 +11,7 @@ import type { Tx } from '#platform/database/database.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { MintedClaims } from './claims.ts';
 import { claimsOf } from './claims.ts';
-import type { ExecutionFacts } from './schema.ts';
+import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
 export interface MintRequest {
   readonly accountId: string;
@@ -67,11 +67,12 @@ export async function recordMinted(tx: Tx, { claims, request }: Minted): Promise
   }).execute();
 }
 
-export function mintAct({ claims, request }: Minted, scope: string): Act {
+/** The scope of the row is where the run is: a connector of the account is used in many. */
+export function mintAct({ claims, request }: Minted): Act {
   const { connector } = request;
   return {
     action: 'token.mint',
-    scope,
+    scope: `${request.facts.organization.identifier}/${request.facts.project.identifier}`,
     resource: { kind: 'connector', uid: connector.uid, path: entryPath(connector) },
     detail: { jti: claims.jti, audience: claims.aud, subject: claims.sub, expires: claims.exp, execution: request.facts.executionId, attempt: request.attemptId },
   };

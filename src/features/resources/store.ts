@@ -82,6 +82,10 @@ export async function loadByUid(reader: Reader, kinds: Kinds, accountId: string,
   return found;
 }
 
+export async function findResource(services: { readonly database: { readonly read: Reader }; readonly kinds: Kinds }, accountId: string, uid: string): Promise<StoredResource | null> {
+  return (await loadByUid(services.database.read, services.kinds, accountId, [uid])).get(uid) ?? null;
+}
+
 export async function referrers(reader: Reader, accountId: string, uids: readonly string[]): Promise<{ fromUid: string; toUid: string }[]> {
   if (uids.length === 0) return [];
   const rows = await reader.selectFrom('resource_ref').select(['from_uid', 'to_uid'])

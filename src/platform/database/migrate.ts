@@ -10,14 +10,15 @@ import { refusal } from '#kernel/errors.ts';
 import { applicationRole } from './logins.ts';
 
 /** Rows here are evidence: the application may add and read them, and nothing else. */
-const appendOnly = ['audit_event', 'audit_leaf', 'audit_checkpoint'] as const;
+export const appendOnly = ['audit_event', 'audit_leaf', 'audit_checkpoint'] as const;
 
 const lockNumber = 0x5a11_9047;
 const folder = new URL('../../../migrations/', import.meta.url);
 
-interface Migration {
+export interface Migration {
   readonly name: string;
   readonly sql: string;
+  /** Of `sql`, in hexadecimal. */
   readonly sha256: string;
 }
 
@@ -27,18 +28,26 @@ export interface MigrationResult {
   readonly checkedOnly: boolean;
 }
 
-export async function migrate(login: ClientConfig, options: { readonly progress?: (line: string) => void } = {}): Promise<MigrationResult> {
+export interface MigrateOptions {
+  readonly progress?: (line: string) => void;
+  /** Names of the migrations to apply; absent = all of this release. For loading a backup of an older schema. */
+  readonly only?: readonly string[];
+  /** Where the files lie; absent = this release's. */
+  readonly folder?: URL;
+}
+
+export async function migrate(login: ClientConfig, options: MigrateOptions = {}): Promise<MigrationResult> {
   const client = new Client(login);
   await client.connect();
   try {
     await refuseOldServer(client);
-    const known = await migrations();
+    const known = await releasedMigrations(options.folder);
     if (!(await mayChangeSchema(client))) return { applied: await checkCurrent(client, known), checkedOnly: true };
     await client.query('select pg_advisory_lock($1)', [lockNumber]);
     await client.query(
       `create table if not exists migration (name text primary key, sha256 text not null, applied_at timestamptz(3) not null default now())`,
     );
-    const pending = await notApplied(client, known);
+    const pending = (await notApplied(client, known)).filter(({ name }) => options.only?.includes(name) ?? true);
     for (const migration of pending) {
       options.progress?.(`migrating ${migration.name}`);
       await applyOne(client, migration);
@@ -58,11 +67,12 @@ async function refuseOldServer(client: Client): Promise<void> {
   }
 }
 
-async function migrations(): Promise<Migration[]> {
-  const names = (await readdir(folder)).filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name)).toSorted();
+/** The migrations this release brings, in the order they are applied. */
+export async function releasedMigrations(from: URL = folder): Promise<Migration[]> {
+  const names = (await readdir(from)).filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name)).toSorted();
   return Promise.all(
     names.map(async (name) => {
-      const sql = await readFile(new URL(name, folder), 'utf8');
+      const sql = await readFile(new URL(name, from), 'utf8');
       return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') };
     }),
   );
@@ -122,8 +132,12 @@ async function grantApplication(client: Client): Promise<void> {
     revoke create on schema public from public, ${applicationRole};
     grant select, insert, update, delete on all tables in schema public to ${applicationRole};
     revoke insert, update, delete on migration from ${applicationRole};
-    revoke update, delete, truncate on ${appendOnly.join(', ')} from ${applicationRole};
-    do $$ declare part regclass; begin
+    do $$ declare part regclass; evidence text; begin
+      foreach evidence in array array['${appendOnly.join(`', '`)}'] loop
+        if to_regclass(evidence) is not null then -- an older schema lacks the later ones
+          execute format('revoke update, delete, truncate on %I from ${applicationRole}', evidence);
+        end if;
+      end loop;
       for part in select inhrelid::regclass from pg_inherits where inhparent = 'audit_event'::regclass loop
         execute format('revoke all on %s from ${applicationRole}', part);
       end loop;

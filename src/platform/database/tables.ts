@@ -57,4 +57,16 @@ export interface Tables {
     account_id: string; id: string; connector_uid: string; execution_id: string; attempt_id: string; audience: string; subject: string;
     claims: Json; issued_at: Date; expires_at: Date;
   };
+  execution: {
+    account_id: string; id: string; pipeline_uid: string; pipeline_path: string; sequence_id: number; scope: string; plan: Json; record: Json; run_grant: Bytes;
+    starter_uid: string; state: Json; status: string; events: number; created_at: Date; ended_at: Date | null;
+  };
+  execution_event: { account_id: string; execution_id: string; seq: number; event: Json; at: Date };
+  attempt: {
+    account_id: string; id: string; execution_id: string; step_uid: string; number: number;
+    status: 'offered' | 'leased' | 'started' | 'ended' | 'lost' | 'withdrawn'; fence: number; runner_id: string | null; claim_id: string | null;
+    lease_until: Date | null; cancel: boolean; timeout_ms: number; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null;
+  };
+  sealed_output: { account_id: string; id: string; execution_id: string; sealed: Bytes; created_at: Date };
+  log_segment: { account_id: string; attempt_id: string; stream: 'stdout' | 'stderr'; start_offset: number; bytes: Bytes; mask_version: number; at: Date };
 }

@@ -1,5 +1,5 @@
-/** What a minted token can say, and about whom. The facts come from the execution record and from nowhere else. */
-import type { PrincipalType } from '#kernel/caller.ts';
+/** Who runs what, where, for whom: what minted tokens and expressions say about an execution. From its record, from nowhere else. */
+import type { PrincipalType } from './caller.ts';
 
 export interface NamedEntity {
   readonly identifier: string;

@@ -29,7 +29,9 @@ export interface AttemptDirectory {
 /** What lies in an attempt's directory; each is put where the step sees it by its isolation. */
 export const parts = { home: 'home', temporary: 'tmp', sharedMemory: 'shm', control: 'step' } as const;
 /** What lies in `control`. */
-export const controlFiles = { main: 'main', script: 'script', outputs: 'outputs', passwd: 'passwd', group: 'group' } as const;
+export const controlFiles = {
+  main: 'main', script: 'script', outputs: 'outputs', passwd: 'passwd', group: 'group', filter: 'filter',
+} as const;
 
 export interface AttemptFiles {
   readonly workRoot: string;
@@ -39,6 +41,8 @@ export interface AttemptFiles {
   readonly uid: number | null;
   readonly main: string;
   readonly script: string;
+  /** A seccomp filter for the launcher to read, or null. */
+  readonly filter: Uint8Array | null;
 }
 
 /**
@@ -69,8 +73,8 @@ async function fillDirectory(path: string, files: AttemptFiles): Promise<Omit<At
     await mkdir(join(path, part), { mode: 0o700 });
     await give(join(path, part), owner);
   }
-  for (const [name, text] of Object.entries(controlTexts(files, owner))) {
-    await writeFile(join(control, name), text, { mode: 0o400, flag: 'wx' });
+  for (const [name, content] of Object.entries(controlContents(files, owner))) {
+    await writeFile(join(control, name), content, { mode: 0o400, flag: 'wx' });
     await give(join(control, name), owner);
   }
   const outputs = await open(join(control, controlFiles.outputs), 'wx+', 0o600);
@@ -111,7 +115,8 @@ export async function removeAttemptDirectory(options: {
 
 function attemptPath({ workRoot, attemptId }: { readonly workRoot: string; readonly attemptId: string }): string {
   if (!attemptIdPattern.test(attemptId)) {
-    throw refusal('runner.cannot', { say: `the attempt id \`${attemptId.slice(0, 100)}\` must match ${attemptIdPattern.source}` });
+    const given = attemptId.slice(0, 100);
+    throw refusal('runner.cannot', { say: `the attempt id \`${given}\` must match ${attemptIdPattern.source}` });
   }
   return join(workRoot, attemptId);
 }
@@ -122,7 +127,7 @@ interface Owner {
 }
 
 /** `passwd` and `group` name the step's user to programs that insist on a name (`ssh`, `git`), and nobody else's. */
-function controlTexts(files: AttemptFiles, { uid, gid }: Owner): Record<string, string> {
+function controlContents(files: AttemptFiles, { uid, gid }: Owner): Record<string, string | Uint8Array> {
   const stepIsRoot = uid === 0;
   return {
     [controlFiles.main]: files.main,
@@ -132,6 +137,7 @@ function controlTexts(files: AttemptFiles, { uid, gid }: Owner): Record<string, 
       (stepIsRoot ? '' : `step:x:${uid}:${gid}:step:/home/step:/bin/sh\n`) +
       'nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
     [controlFiles.group]: `root:x:0:\n${stepIsRoot ? '' : `step:x:${gid}:\n`}nogroup:x:65534:\n`,
+    ...(files.filter === null ? {} : { [controlFiles.filter]: files.filter }),
   };
 }
 

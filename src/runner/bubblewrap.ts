@@ -9,6 +9,9 @@ type Bubblewrap = Extract<Isolation, { kind: 'bubblewrap' }>;
 /** Where a step sees its own directory in isolations that put files in other places. */
 export const sandboxView = { home: '/home/step', temporary: '/tmp', control: '/home/.step' } as const;
 
+/** Where bubblewrap finds the system call filter; every launcher gets the descriptor, see `startStep`. */
+export const filterDescriptor = 4;
+
 /** Directories at the root that hold programs and libraries; on many systems links into `/usr`. */
 const programDirectories = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'];
 
@@ -35,6 +38,7 @@ export function bubblewrapArguments(isolation: Bubblewrap, attemptDirectory: str
     ...(isolation.uids === null && isolation.forbidsUserNamespaces ? ['--disable-userns'] : []),
     '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try',
     '--die-with-parent', '--new-session', '--as-pid-1',
+    ...(isolation.systemCallFilter === null ? [] : ['--seccomp', String(filterDescriptor)]),
     '--cap-drop', 'ALL',
     ...(isolation.uids === null ? [] : ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((name) => ['--cap-add', name])),
     '--ro-bind', '/usr', '/usr',
@@ -66,7 +70,8 @@ function programDirectory(name: string): string[] {
 /** The directories of `hide` that would be seen through an exposed one. */
 function hiddenBelow(exposed: readonly string[], hide: readonly string[]): string[] {
   const real = exposed.map((path) => realpathSync(path));
-  return hide.filter((path) => entry(path)?.isDirectory() && real.some((root) => path === root || path.startsWith(root + sep)));
+  const below = (path: string) => real.some((root) => path === root || path.startsWith(root + sep));
+  return hide.filter((path) => below(path) && entry(path)?.isDirectory());
 }
 
 function entry(path: string): Stats | null {

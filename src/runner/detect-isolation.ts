@@ -11,6 +11,7 @@ import { hostProcesses } from './processes.ts';
 import { removeAttemptDirectory, startStep } from './sandbox.ts';
 import type { StepSpec } from './sandbox.ts';
 import { shellQuote } from './step-script.ts';
+import { stepSystemCallFilter } from './system-calls.ts';
 import { defaultUidRanges, uidPool } from './uid-pool.ts';
 import type { UidPool, UidRange } from './uid-pool.ts';
 
@@ -43,6 +44,9 @@ const programDirectories = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/loca
 const trialTimeoutMs = 20_000;
 /** What the trial step must print: it ran, and it could not see what is hidden. */
 const trialWord = 'sandboxed';
+const namespacesHint =
+  ' (bubblewrap needs user namespaces for everybody: see kernel.unprivileged_userns_clone, user.max_user_namespaces and' +
+  ' kernel.apparmor_restrict_unprivileged_userns)';
 let trials = 0;
 
 /**
@@ -58,6 +62,7 @@ export async function detectIsolation(options: DetectOptions): Promise<DetectedI
   const expose = await realDirectories(options.expose ?? []);
   const host = { tools, hide };
   const uids = root ? await stepUids(options.uidRange) : null;
+  if (uids !== null) await endLeftovers(tools, uids);
   const explained: string[] = [];
   for (const candidate of options.candidates ?? isolationCandidates) {
     const lacking = whatLacks(candidate, tools, uids);
@@ -66,9 +71,9 @@ export async function detectIsolation(options: DetectOptions): Promise<DetectedI
       continue;
     }
     const isolation = await candidateIsolation(candidate, { host, uids, expose });
-    if (!hasProcessNamespace(isolation)) await endLeftovers(isolation, uids);
     const fault = (await impassableParent(isolation, workRoot)) ?? (await tryIsolation(isolation, workRoot));
-    explained.push(`${candidate}: ${fault ?? 'works'}`);
+    const hint = candidate === 'bubblewrap' && !root ? namespacesHint : '';
+    explained.push(`${candidate}: ${fault === null ? 'works' : fault + hint}`);
     if (fault === null) return { isolation, explained: explained.join('\n') };
   }
   const accepted = options.acceptNone === true;
@@ -95,7 +100,9 @@ interface CandidateParts {
 async function candidateIsolation(name: IsolationCandidate, { host, uids, expose }: CandidateParts): Promise<Isolation> {
   if (name === 'bubblewrap') {
     const { stdout: help } = await run(host.tools.bwrap ?? 'bwrap', ['--help'], { env: {}, cwd: '/' });
-    return { kind: 'bubblewrap', ...host, uids, expose, forbidsUserNamespaces: help.includes('--disable-userns') };
+    const forbidsUserNamespaces = help.includes('--disable-userns');
+    const systemCallFilter = stepSystemCallFilter(process.arch);
+    return { kind: 'bubblewrap', ...host, uids, expose, forbidsUserNamespaces, systemCallFilter };
   }
   assert(uids !== null, 'an isolation by user was chosen without being root');
   return { kind: 'uid', ...host, uids, namespaces: name === 'uid_namespaces' };
@@ -158,13 +165,12 @@ async function stepUids(range: UidRange | undefined): Promise<UidPool> {
 }
 
 /** Steps of a runner that died outside any PID namespace: nobody else holds their user, so they end now. */
-async function endLeftovers(isolation: Isolation, uids: UidPool | null): Promise<void> {
-  if (uids === null) return;
+async function endLeftovers(tools: SandboxTools, uids: UidPool): Promise<void> {
   const { first, last } = uids.range;
   for (const uid of new Set(hostProcesses().map((process) => process.uid))) {
     if (uid < first || uid > last) continue;
     const claimed = await uids.claimExactly(uid);
-    if (claimed !== null) await claimed.release({ reusable: await killUser(uid, isolation) });
+    if (claimed !== null) await claimed.release({ reusable: await killUser(uid, tools) });
   }
 }
 

@@ -31,6 +31,7 @@ interface Host {
  * | other processes | invisible (PID namespace) | invisible | visible (`/proc` is mounted without `hidepid`), not readable, not signallable | readable and signallable |
  * | when the runner dies | everything dies | everything dies | the shell dies, the rest at the next start of a runner | everything stays |
  * | privileges | none, no setuid gain | none, no setuid gain | none, no setuid gain | those of the runner |
+ * | kernel | the calls `stepSystemCallFilter` names are refused, user namespaces too | all of it, as for any user | all of it | all of it |
  *
  * Not protected in any of them: the network (a step fetches sources, calls the server's token endpoint and clouds, so
  * it shares the host's network, loopback, abstract unix sockets and cloud metadata addresses included), the amount of
@@ -44,6 +45,8 @@ export type Isolation =
       readonly uids: UidPool | null;
       /** False on bubblewrap before 0.8, where a step without a uid of its own may still nest user namespaces. */
       readonly forbidsUserNamespaces: boolean;
+      /** What `stepSystemCallFilter` has for this machine; null on an architecture it does not know. */
+      readonly systemCallFilter: Uint8Array | null;
       /** Host directories every step sees read-only besides `/usr` and the needed parts of `/etc`. */
       readonly expose: readonly string[];
     })

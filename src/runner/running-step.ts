@@ -4,11 +4,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { assert } from '#kernel/errors.ts';
 import { hasProcessNamespace } from './isolation.ts';
-import type { Isolation } from './isolation.ts';
+import type { Isolation, SandboxTools } from './isolation.ts';
 import { readOutputs } from './outputs.ts';
 import type { CapturedOutputs } from './outputs.ts';
-import { descendants, processesOfUid, processesWithVariable, signalProcess } from './processes.ts';
+import { descendants, onlyChild, processesOfUid, processesWithVariable, signalProcess } from './processes.ts';
 import type { OutputChunk, StepOutput } from './step-output.ts';
 import type { ClaimedUid } from './uid-pool.ts';
 
@@ -46,7 +47,7 @@ const launcherWordsBytes = 2_000;
 
 export interface RunningStepParts {
   readonly isolation: Isolation;
-  readonly child: ChildProcess;
+  readonly child: ChildProcess & { readonly pid: number };
   readonly output: StepOutput;
   readonly outputsFile: FileHandle;
   readonly outputVariables: readonly string[];
@@ -64,23 +65,24 @@ export class RunningStep implements StepProcess {
   #reason: StepExit['reason'];
   #ended = false;
   #discarded = false;
+  #killed = false;
   /** The first process of the PID namespace: its end is everybody's. */
   #init: number | null = null;
   #timers: (() => void)[] = [];
 
   constructor(parts: RunningStepParts) {
     this.#parts = parts;
-    this.pid = parts.child.pid ?? 0;
+    this.pid = parts.child.pid;
     this.output = parts.output;
     this.exit = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
       parts.child.once('exit', (code, signal) => resolve([code, signal]));
-      parts.child.once('error', () => resolve([null, null])); // never started
+      parts.child.on('error', () => {}); // a signal that could not be sent
     }).then(([code, signal]) => this.#finish(code, signal));
   }
 
   /** The sandbox stands, the script begins now. */
   started(options: { readonly timeoutMs: number; readonly timeoutGraceMs: number }): void {
-    if (hasProcessNamespace(this.#parts.isolation)) this.#init = descendants(this.pid)[0]?.pid ?? null;
+    if (hasProcessNamespace(this.#parts.isolation)) this.#init = onlyChild(this.pid);
     this.#after(options.timeoutMs, () => this.end('timeout', options.timeoutGraceMs));
   }
 
@@ -117,7 +119,9 @@ export class RunningStep implements StepProcess {
   }
 
   #kill(): void {
-    if (this.#ended) return;
+    const { exitCode, signalCode } = this.#parts.child;
+    if (exitCode !== null || signalCode !== null) return; // its number may be somebody else's by now
+    this.#killed = true;
     const pids = this.#init === null ? [...this.#stepProcesses(), this.pid] : [this.#init];
     for (const pid of pids) signalProcess(pid, 'SIGKILL');
   }
@@ -142,20 +146,18 @@ export class RunningStep implements StepProcess {
     await this.#parts.outputsFile.close();
     // A launch that failed leaves the user to `startStep`
     if (!this.#discarded) await this.#parts.uid?.release({ reusable: allGone });
-    return describeExit({ code, signal, captured, reason: this.#reason });
+    // `unshare` reports a killed init as failure
+    const ended = this.#killed ? ({ code: null, signal: 'SIGKILL' } as const) : { code, signal };
+    return describeExit({ ...ended, captured, reason: this.#reason });
   }
 
   /** Kills what the step left in the background. True when nothing of it is alive. */
   async #sweep(): Promise<boolean> {
     const { isolation, uid } = this.#parts;
-    if (uid !== null) return killUser(uid.uid, isolation);
+    if (hasProcessNamespace(isolation)) return true; // the launcher ends when the kernel has emptied the namespace
+    if (uid !== null) return killUser(uid.uid, isolation.tools);
     if (isolation.kind === 'none') {
-      try {
-        process.kill(-this.pid, 'SIGKILL');
-      } catch {
-        // nobody is left in the group
-      }
-      for (const pid of processesWithVariable('HOME', this.#parts.home)) signalProcess(pid, 'SIGKILL');
+      await killFamily(this.pid, this.#parts.home);
       this.output.closeWhenQuiet(quietMs);
     }
     return true;
@@ -163,10 +165,11 @@ export class RunningStep implements StepProcess {
 }
 
 /**
- * Ends every process of a step's user. `kill -1` as that user reaches all of them in one system call, so nothing can fork
- * away from it. Inside a PID namespace they are gone already and this only confirms it.
+ * Ends every process of a step's user; true when none is left. `kill -1` as that user reaches all of them in one system
+ * call, so nothing can fork away from it.
  */
-export async function killUser(uid: number, { tools }: Pick<Isolation, 'tools'>): Promise<boolean> {
+export async function killUser(uid: number, tools: SandboxTools): Promise<boolean> {
+  assert(uid >= 1_000, 'processes of a user of the system would be killed');
   for (let waitedMs = 0; waitedMs < maxDyingMs; waitedMs += 5) {
     if (processesOfUid(uid).length === 0) return true;
     if (waitedMs > 0) await wait(5);
@@ -174,6 +177,20 @@ export async function killUser(uid: number, { tools }: Pick<Isolation, 'tools'>)
     if (tools.setpriv !== undefined) await run(tools.setpriv, asUser, { env: {}, cwd: '/' }).catch(() => {});
   }
   return false;
+}
+
+/**
+ * The same without isolation, as far as it goes: the process group of the step, and who still has its home directory in
+ * the environment. A process that left both survives.
+ */
+async function killFamily(group: number, home: string): Promise<void> {
+  signalProcess(-group, 'SIGKILL');
+  for (let waitedMs = 0; waitedMs < maxDyingMs; waitedMs += 5) {
+    const left = processesWithVariable('HOME', home);
+    if (left.length === 0) return;
+    for (const pid of left) signalProcess(pid, 'SIGKILL');
+    await wait(5);
+  }
 }
 
 interface Ending {

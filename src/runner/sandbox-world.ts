@@ -1,5 +1,7 @@
 /** The host around the steps of the sandbox tests: things worth stealing, and steps run one by one to their end. */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -75,7 +77,7 @@ export class StartedStep {
   readonly #spec: Pick<StepSpec, 'workRoot' | 'attemptId' | 'isolation'>;
   readonly #text: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
   readonly #read: Promise<void>;
-  #changed: () => void = () => {};
+  #waiting: (() => void)[] = [];
 
   constructor(step: StepProcess, spec: Pick<StepSpec, 'workRoot' | 'attemptId' | 'isolation'>) {
     this.process = step;
@@ -100,7 +102,7 @@ export class StartedStep {
     });
     while (!this.stdout.includes(word)) {
       if (over) throw new Error(`the step ended without \`${word}\`: ${this.stdout}${Buffer.concat(this.#text.stderr)}`);
-      await new Promise<void>((resolve) => (this.#changed = resolve));
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
 
@@ -109,6 +111,10 @@ export class StartedStep {
     await this.#read;
     await removeAttemptDirectory({ ...this.#spec, tools: this.#spec.isolation.tools });
     return { ...exit, stdout: this.stdout, stderr: Buffer.concat(this.#text.stderr).toString('utf8') };
+  }
+
+  #changed(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   async #collect(): Promise<void> {
@@ -128,6 +134,11 @@ export class ManualClock implements StepClock {
     return () => this.#pending.delete(delayMs);
   }
 
+  /** Resolves when something waits for `delayMs`. */
+  async waitedFor(delayMs: number): Promise<void> {
+    await until(() => this.#pending.has(delayMs));
+  }
+
   /** What is due after `delayMs` happens now. */
   pass(delayMs: number): void {
     const act = this.#pending.get(delayMs);
@@ -138,7 +149,8 @@ export class ManualClock implements StepClock {
 
 /** Host processes whose arguments contain `word`. */
 export function processesNaming(word: string): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => readProc(pid, 'cmdline').includes(word));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return pids.filter((pid) => readProc(pid, 'cmdline').includes(word));
 }
 
 export function readProc(pid: number, file: string): string {
@@ -147,6 +159,23 @@ export function readProc(pid: number, file: string): string {
   } catch {
     return '';
   }
+}
+
+/** Runs a test file once more as the user `nobody`, with an environment and a temporary directory of its own. */
+export async function runUnprivileged(file: string, options: readonly string[]): Promise<{ code: unknown; report: string }> {
+  const temporary = mkdtempSync(join(tmpdir(), 'sp-'));
+  chownSync(temporary, 65_534, 65_534);
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+  const child = spawn('setpriv', [...nobody, process.execPath, '--test-timeout=60000', ...options, file], {
+    env: { TMPDIR: temporary, SERVER_VARIABLE: 'longer than all else in the environment of this process' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  let report = '';
+  for await (const bytes of child.stdout ?? []) report += String(bytes);
+  const [code] = await ended;
+  rmSync(temporary, { recursive: true });
+  return { code, report };
 }
 
 /** Gives way until `holds`; the test's time limit ends a condition that never comes. */

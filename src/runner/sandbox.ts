@@ -1,20 +1,23 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { assert, refusal } from '#kernel/errors.ts';
-import { controlFiles, createAttemptDirectory, removeAttemptDirectory } from './attempt-directory.ts';
+import { controlFiles, createAttemptDirectory, parts, removeAttemptDirectory } from './attempt-directory.ts';
 import type { AttemptDirectory } from './attempt-directory.ts';
-import { RunningStep } from './running-step.ts';
+import { filterDescriptor } from './bubblewrap.ts';
+import { RunningStep, killUser } from './running-step.ts';
 import type { StepClock, StepProcess } from './running-step.ts';
 
 export type { StepClock, StepExit, StepProcess } from './running-step.ts';
 export { removeAttemptDirectory };
-import { uidsOf } from './isolation.ts';
+import { hasProcessNamespace, uidsOf } from './isolation.ts';
 import type { Isolation } from './isolation.ts';
 import { inheritedDescriptors } from './processes.ts';
 import { launchCommand, stepView } from './launch.ts';
+import type { LaunchOptions } from './launch.ts';
 import { StepOutput } from './step-output.ts';
 import { checkStepText, loaderGreeting, loaderProgram, mainProgram, readyByte } from './step-script.ts';
 import type { StepShell, StepText } from './step-script.ts';
@@ -43,6 +46,9 @@ export interface StepSpec extends StepText {
   readonly clock?: StepClock;
 }
 
+/** How long a sandbox may take to be set up, which is some 20 ms. */
+export const launchTimeoutMs = 60_000;
+
 /** Longest delay a timer of Node can have. */
 const maxTimeoutMs = 2 ** 31 - 1;
 
@@ -62,7 +68,7 @@ export async function startStep(spec: StepSpec): Promise<StepProcess> {
     throw refusal('config.unsafe', { say: 'no sandbox works here; `--unsafe-local-runner` runs steps without one' });
   }
   const shellPath = findShell(spec.isolation, spec.shell);
-  const uid = (await uidsOf(spec.isolation)?.claim()) ?? null;
+  const uid = await claimUser(spec.isolation);
   try {
     const directory = await prepareDirectory(spec, uid);
     try {
@@ -72,9 +78,17 @@ export async function startStep(spec: StepSpec): Promise<StepProcess> {
       throw error;
     }
   } catch (error) {
-    await uid?.release({ reusable: true }); // `claim` looks again whether something of it is alive
+    await uid?.release({ reusable: true }); // nothing of the user's has run
     throw error;
   }
+}
+
+/** A user for the step. Outside PID namespaces a runner that died may have left processes of it. */
+async function claimUser(isolation: Isolation): Promise<ClaimedUid | null> {
+  const uid = (await uidsOf(isolation)?.claim()) ?? null;
+  if (uid === null || hasProcessNamespace(isolation) || (await killUser(uid.uid, isolation.tools))) return uid;
+  await uid.release({ reusable: false });
+  throw refusal('runner.cannot', { say: `processes of the user id ${uid.uid} for steps cannot be ended` });
 }
 
 interface Start {
@@ -84,15 +98,21 @@ interface Start {
 }
 
 async function startIn(directory: AttemptDirectory, { spec, shellPath, uid }: Start): Promise<StepProcess> {
-  const { child, output, onLimit } = launch(directory, { spec, uid, limits: { ...defaultStepLimits, ...spec.limits } });
+  const { child, output, onLimit } = await launch(directory, {
+    isolation: spec.isolation, uid: uid?.uid ?? null, limits: { ...defaultStepLimits, ...spec.limits },
+  });
+  const clock = spec.clock ?? realClock;
   const step = new RunningStep({
     isolation: spec.isolation, child, output, outputsFile: directory.outputs, outputVariables: spec.outputVariables,
-    uid, home: stepView(spec.isolation, directory.path).home, clock: spec.clock ?? realClock,
+    uid, home: stepView(spec.isolation, directory.path).home, clock,
   });
   onLimit(() => step.end('output_limit', 0));
+  const stopWaiting = clock.after(launchTimeoutMs, () => child.kill('SIGKILL'));
   try {
     await sandboxReady(child);
+    stopWaiting();
   } catch (error) {
+    stopWaiting();
     const words = await step.discard();
     throw refusal('runner.cannot', { say: `the sandbox of the step could not be set up: ${words}`, cause: error });
   }
@@ -109,7 +129,9 @@ async function prepareDirectory(spec: StepSpec, uid: ClaimedUid | null): Promise
     outputsPath: join(view.control, controlFiles.outputs),
     outputVariables,
   });
-  return createAttemptDirectory({ workRoot, attemptId, script, main, tools: isolation.tools, uid: uid?.uid ?? null });
+  return createAttemptDirectory({
+    workRoot, attemptId, script, main, tools: isolation.tools, uid: uid?.uid ?? null, filter: filterOf(isolation),
+  });
 }
 
 function loaderText(directory: AttemptDirectory, spec: StepSpec, shellPath: string): string {
@@ -129,48 +151,74 @@ function loaderText(directory: AttemptDirectory, spec: StepSpec, shellPath: stri
 }
 
 interface Launched {
-  readonly child: ChildProcess;
+  readonly child: ChildProcess & { readonly pid: number };
   readonly output: StepOutput;
   /** What is to happen when the output passes its limit. */
   onLimit(act: () => void): void;
 }
 
-function launch(
-  { path, outputs, stdout, stderr }: AttemptDirectory,
-  { spec, uid, limits }: { readonly spec: StepSpec; readonly uid: ClaimedUid | null; readonly limits: StepLimits },
-): Launched {
+interface Launch {
+  readonly isolation: Isolation;
+  readonly uid: number | null;
+  readonly limits: StepLimits;
+}
+
+async function launch(directory: AttemptDirectory, { isolation, uid, limits }: Launch): Promise<Launched> {
+  const { path, outputs, stdout, stderr } = directory;
   let atLimit = () => {};
   const output = new StepOutput({
     stdoutFd: stdout.readFd, stderrFd: stderr.readFd, limitBytes: limits.outputBytes, onLimit: () => atLimit(),
   });
-  const [file, ...args] = launchCommand(spec.isolation, {
-    attemptDirectory: path, uid: uid?.uid ?? null, processes: limits.processes,
-  });
-  const nothing = openSync('/dev/null', 'r');
   try {
-    const child = spawn(file, args, {
-      env: {},
-      cwd: '/',
-      detached: true,
-      stdio: ['pipe', stdout.writeFd, stderr.writeFd, 'pipe', ...coverInherited(nothing)],
-    });
+    const child = spawnLauncher(directory, isolation, { attemptDirectory: path, uid, processes: limits.processes });
+    if (!hasPid(child)) {
+      const [cause] = await once(child, 'error').catch((error: unknown) => [error]);
+      throw refusal('runner.cannot', { say: `the program \`${child.spawnfile}\` cannot be started`, cause });
+    }
     return { child, output, onLimit: (act) => (atLimit = act) };
   } catch (error) {
     output.close();
-    void outputs.close();
+    await outputs.close();
     throw error;
   } finally {
-    for (const fd of [stdout.writeFd, stderr.writeFd, nothing]) closeSync(fd);
+    for (const { writeFd } of [stdout, stderr]) closeSync(writeFd);
   }
 }
 
+function spawnLauncher(directory: AttemptDirectory, isolation: Isolation, options: LaunchOptions): ChildProcess {
+  const { path, stdout, stderr } = directory;
+  const [file, ...args] = launchCommand(isolation, options);
+  const nothing = openSync('/dev/null', 'r');
+  const filter = openSync(filterOf(isolation) === null ? '/dev/null' : join(path, parts.control, controlFiles.filter), 'r');
+  try {
+    return spawn(file, args, {
+      env: {},
+      cwd: '/',
+      detached: true,
+      stdio: ['pipe', stdout.writeFd, stderr.writeFd, 'pipe', filter, ...coverInherited(nothing)],
+    });
+  } finally {
+    for (const fd of [nothing, filter]) closeSync(fd);
+  }
+}
+
+function hasPid(child: ChildProcess): child is ChildProcess & { readonly pid: number } {
+  return child.pid !== undefined;
+}
+
+function filterOf(isolation: Isolation): Uint8Array | null {
+  return isolation.kind === 'bubblewrap' ? isolation.systemCallFilter : null;
+}
+
 /**
- * `stdio` from descriptor 4 on, which puts `harmless` over every descriptor the runner itself inherited and the step
+ * `stdio` after `filterDescriptor`, which puts `harmless` over every descriptor the runner itself inherited and the step
  * would get: our own are all close-on-exec, those of a careless parent are not.
  */
 function coverInherited(harmless: number): (number | 'ignore')[] {
-  const inherited = inheritedDescriptors();
-  return Array.from({ length: Math.max(3, ...inherited) - 3 }, (_, index) => (inherited.includes(index + 4) ? harmless : 'ignore'));
+  const inherited = new Set(inheritedDescriptors());
+  const first = filterDescriptor + 1;
+  const length = Math.max(filterDescriptor, ...inherited) - filterDescriptor;
+  return Array.from({ length }, (_, index) => (inherited.has(first + index) ? harmless : 'ignore'));
 }
 
 /** Resolves when the loader runs inside the finished sandbox; rejects when the launcher ended before. */
@@ -184,7 +232,6 @@ function sandboxReady(child: ChildProcess): Promise<void> {
       if (bytes.toString() === readyByte) resolve();
       else reject(new Error('the loader did not answer as expected'));
     });
-    child.once('error', reject);
     child.once('exit', (code, signal) => reject(new Error(`the launcher ended with ${signal ?? code}`)));
     child.stdin?.write(loaderGreeting);
   });
@@ -192,8 +239,8 @@ function sandboxReady(child: ChildProcess): Promise<void> {
 
 function findShell({ tools }: Isolation, shell: StepShell): string {
   const path = tools[shell];
-  if (path === undefined) throw refusal('runner.cannot', { say: `this runner has no \`${shell}\`; install it, or use shell \`sh\`` });
-  return path;
+  if (path !== undefined) return path;
+  throw refusal('runner.cannot', { say: `this runner has no \`${shell}\`; install it, or use shell \`sh\`` });
 }
 
 const realClock: StepClock = {

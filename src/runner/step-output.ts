@@ -51,7 +51,7 @@ export class StepOutput implements AsyncIterable<OutputChunk> {
         const chunk = this.#queue.shift();
         if (chunk !== undefined) {
           this.#queuedBytes -= chunk.bytes.length;
-          if (this.#queuedBytes < maxQueuedBytes) for (const socket of this.#sockets) socket.resume();
+          if (this.#queuedBytes < maxQueuedBytes) this.#flow();
           yield chunk;
         } else if (this.#open === 0) {
           return;
@@ -122,10 +122,14 @@ export class StepOutput implements AsyncIterable<OutputChunk> {
     }
   }
 
+  #flow(): void {
+    for (const socket of this.#sockets) socket.resume();
+  }
+
   #abandon(): void {
     this.#abandoned = true;
     this.#queue = [];
     this.#queuedBytes = 0;
-    for (const socket of this.#sockets) socket.resume();
+    this.#flow();
   }
 }

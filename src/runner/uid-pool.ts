@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { assert, refusal } from '#kernel/errors.ts';
-import { processesOfUid } from './processes.ts';
 
 export interface UidRange {
   readonly first: number;
@@ -17,7 +16,7 @@ export const defaultUidRanges: readonly UidRange[] = [
   { first: 60_706, last: 61_183 },
 ];
 
-/** A user no other attempt on this host has until `release`. The group has the same number. */
+/** A user no other attempt of any runner on this host has until `release`. The group has the same number. */
 export interface ClaimedUid {
   readonly uid: number;
   /** `reusable: false` keeps it out of use until this process ends: something of it may still be alive. */
@@ -49,7 +48,7 @@ export async function uidPool(range: UidRange): Promise<UidPool> {
   const size = range.last - range.first + 1;
   if (range.first < 1_000 || size < 1 || size > maxRangeSize || range.last > 2 ** 31 - 1) {
     throw refusal('config.invalid', {
-      say: `the user ids for steps \`${range.first}-${range.last}\` must lie in 1000-2147483647, at most ${maxRangeSize} of them`,
+      say: `user ids for steps \`${range.first}-${range.last}\`: give at most ${maxRangeSize} of 1000-2147483647`,
     });
   }
   const usable = await usableIds();
@@ -64,10 +63,11 @@ export async function uidPool(range: UidRange): Promise<UidPool> {
         assert(uid !== undefined, 'the next user id lies outside the list');
         next = (next + 1) % free.length;
         const claimed = await claimUid(uid);
-        if (claimed !== null && processesOfUid(uid).length === 0) return claimed;
-        await claimed?.release({ reusable: true });
+        if (claimed !== null) return claimed;
       }
-      throw refusal('runner.cannot', { say: `none of the ${free.length} usable user ids for steps is free on this host` });
+      const why =
+        free.length === 0 ? 'all belong to others, or are not mapped in this container' : `all ${free.length} are in use`;
+      throw refusal('runner.cannot', { say: `no user id for steps in ${range.first}-${range.last}: ${why}` });
     },
     claimExactly: async (uid) => (free.includes(uid) ? claimUid(uid) : null),
   };

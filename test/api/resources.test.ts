@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
 
 let server: TestServer;
 before(async () => void (server = await startTestServer()));
-after(() => server.stop());
 
 test('what is applied is there, and applying it again changes nothing', async () => {
   const documents = [{ kind: 'Organization', identifier: 'payments', spec: {} }, { kind: 'Project', scope: 'payments', identifier: 'checkout', spec: {} }];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { after } from 'node:test';
 import type { PgLogin } from '#platform/database/embedded.ts';
+import { atEnd } from '../endings.ts';
 import { takeCopy } from './ready-copies.ts';
 import { asOwner, loginsVariable, startTestServer } from './server.ts';
 import type { ServerLogins, TestServer } from './server.ts';
@@ -19,11 +19,6 @@ export interface TestDatabase {
 }
 
 let ownServer: Promise<TestServer> | undefined;
-
-// Outside a run, as in `node --test file`, the first database starts a server for this process alone.
-after(async () => {
-  if (ownServer) await (await ownServer).stop();
-});
 
 /** A database of its own for the caller, on the one server of the run. */
 export async function testDatabase(): Promise<TestDatabase> {
@@ -44,7 +39,14 @@ export async function testDatabase(): Promise<TestDatabase> {
 async function serverLogins(): Promise<ServerLogins> {
   const path = process.env[loginsVariable];
   if (path !== undefined) return JSON.parse(readFileSync(path, 'utf8')) as ServerLogins;
-  return (ownServer ??= startTestServer());
+  return (ownServer ??= startOwnServer());
+}
+
+/** Outside a run, as in `node --test file`, the first database starts a server for this process alone. */
+async function startOwnServer(): Promise<TestServer> {
+  const server = await startTestServer();
+  atEnd(() => server.stop());
+  return server;
 }
 
 function urlOf({ host, port, user, password, database }: PgLogin): string {

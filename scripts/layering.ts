@@ -92,7 +92,7 @@ function forbiddenRoom({ room, target, order }: Step): string | undefined {
     case 'platform':
       return ['kernel', 'platform'].includes(goal.name) ? undefined : 'the platform imports only the kernel and itself';
     case 'surfaces':
-      return ['kernel', 'surfaces'].includes(goal.name) || target.startsWith('src/platform/http/')
+      return ['kernel', 'surfaces'].includes(goal.name) || target.startsWith('src/platform/http/') || ['src/platform/config.ts', 'src/platform/remote.ts'].includes(target)
         ? undefined
         : 'a surface imports only the kernel and platform/http; manifests reach it as arguments';
     case 'runner':

@@ -5,7 +5,12 @@ import { auditFeature, createRecorder, createRefusalCounts } from '#features/aud
 import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
 import { apiToken } from '#features/credentials/schema.ts';
 import { auditNoun } from '#features/audit/schema.ts';
+import { connectorKind } from '#features/connectors/schema.ts';
+import { allFunctions, executionsFeature } from '#features/executions/feature.ts';
+import { getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
+import { pipelines } from '#features/pipelines/feature.ts';
+import { getValue, secretDelivery, secrets } from '#features/secrets/feature.ts';
 import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
@@ -33,7 +38,7 @@ import type { DataKey } from '#platform/sealing.ts';
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 export const features = [
   'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'mint', 'secrets',
-  'expressions', 'governance', 'runners', 'pipelines', 'scm', 'supply-chain',
+  'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
 
 export interface AppServices {
@@ -60,17 +65,33 @@ export interface App {
 }
 
 /** Kinds and nouns of the product; they need no service, so surfaces can be derived without a server. */
-export function createKinds(): Kinds {
+export function createKinds(ownUrls: () => readonly string[] = () => []): Kinds {
   // Roles may name permissions of features that come later, so they ask for the kinds when all are there.
   const kinds: Kinds = new Kinds([], []);
-  const manifests: Manifest[] = [{ name: 'audit', nouns: [auditNoun] }, tenancy, access(() => kinds), people(() => kinds), { name: 'credentials', nouns: [apiToken] }];
+  const functions = allFunctions(deliveryWords);
+  const manifests: Manifest[] = [
+    { name: 'audit', nouns: [auditNoun] },
+    tenancy,
+    access(() => kinds),
+    people(() => kinds),
+    { name: 'credentials', nouns: [apiToken] },
+    { name: 'connectors', kinds: [connectorKind(ownUrls)] },
+    secrets,
+    pipelines(() => functions),
+  ];
   kinds.add(manifests.flatMap((manifest) => manifest.nouns ?? []), manifests.flatMap((manifest) => manifest.kinds ?? []));
   return kinds;
 }
 
+/** The functions of expressions whose values are delivered to one attempt. */
+const deliveryWords = [getValue, getJwt];
+
 export function createApp(services: AppServices): App {
   const { config, database, clock, randomness, log, metrics, keyring } = services;
-  const kinds = createKinds();
+  const ownUrls = (): readonly string[] => [services.publicUrl()];
+  const kinds = createKinds(ownUrls);
+  const functions = allFunctions(deliveryWords);
+  const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
   const record = createRecorder(randomness);
   const refusals = createRefusalCounts({ database, clock, randomness, record });
   const snapshots = createSnapshots({ database, kinds, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs });
@@ -95,9 +116,16 @@ export function createApp(services: AppServices): App {
       },
     }),
   ];
+  const account = accountDirectory(shared);
+  const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, issuerOf, ownUrls, uid: randomness.uid })];
+  void deliveries;
+  manifests.push(
+    mintFeature({ keyring, issuerOf, account }),
+    executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
+  );
   const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
   const gate: Gate = {
-    account: accountDirectory(shared),
+    account,
     world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
     authenticate: (request) => recognise(recognisers, request),
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),

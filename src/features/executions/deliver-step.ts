@@ -109,6 +109,7 @@ export async function deliverStep(services: StepServices, request: StepRequest):
   for (const [name, outcome] of Object.entries(payload.environment)) {
     const value = outcome.kind === 'value' ? outcome.value : await deliver(outcome.residual, { functions: services.functions, resolve });
     environment[name] = value.data === null ? '' : textOf(value.data);
+    if (environment[name].includes('\0')) throw refusal('expression.invalid', { say: `the value of \`${name}\` has a zero byte, which an environment variable cannot hold` });
     // A value made of a secret (a URL with a password in it) is as secret as the secret.
     if (value.secrets.size > 0 && environment[name] !== '') masks.set(`variable ${name}`, environment[name]);
   }

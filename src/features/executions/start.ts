@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { compilePlan, defaultLimits, initialState } from '#features/pipelines/feature.ts';
-import type { EnvironmentEntity, ExecutionRecord, FunctionTable, NamedEntity, Plan as PipelinePlan } from '#features/pipelines/feature.ts';
+import type { ExecutionRecord, FunctionTable, Plan as PipelinePlan } from '#features/pipelines/feature.ts';
+import type { EnvironmentEntity, NamedEntity } from '#kernel/execution-facts.ts';
 import { findResource, targetOf } from '#features/resources/feature.ts';
 import type { ResourceServices, StoredResource } from '#features/resources/feature.ts';
 import { canonicalJson } from '#kernel/canonical.ts';

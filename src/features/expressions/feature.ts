@@ -1,2 +1,5 @@
 /** The expression language, for the features that come after. */
-export { deliver, functionTable, ownFunctions, textOf, trusted, valueOf } from './language.ts';
+export {
+  compileTemplate, contextFrom, deliver, evaluate, fieldErrorOf, functionTable, marked, notYet, ownFunctions, parseRuntimeInput, textOf, trusted, untrusted, valueOf, writtenNeeds,
+} from './language.ts';
+export type { ContextTree, RuntimeInput, Template } from './language.ts';

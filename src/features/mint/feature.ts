@@ -70,14 +70,18 @@ export function mintFeature(services: MintServices): Manifest {
   };
 }
 
+export const getJwt = {
+  name: 'secrets.getJWT',
+  parameters: { min: 1, max: 2 },
+  summary: 'a token minted for this step, for an audience of the connector',
+  example: '<+secrets.getJWT("account.partner")>',
+  kind: 'connector',
+} as const;
+
 /** `secrets.getJWT("connector"[, "audience"])`. */
 export function jwtDelivery(services: Pick<MintServices, 'keyring' | 'issuerOf'> & { readonly ownUrls: () => readonly string[]; readonly uid: () => string }): Delivery {
   return {
-    name: 'secrets.getJWT',
-    parameters: { min: 1, max: 2 },
-    summary: 'a token minted for this step, for an audience of the connector',
-    example: '<+secrets.getJWT("account.partner")>',
-    kind: 'connector',
+    ...getJwt,
     async deliver({ account, entry, args, facts, attemptId, now }) {
       const minted = await mintToken(services.keyring, {
         accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,

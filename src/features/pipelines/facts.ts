@@ -1,7 +1,8 @@
 /** What a minted token may say about a step: a pure view of plan and execution record, of nothing else (CONTRACTS §6). */
 import { assert } from '#kernel/errors.ts';
 import type { Plan } from './plan.ts';
-import type { EnvironmentEntity, ExecutionFacts, ExecutionRecord, NamedEntity } from './schema.ts';
+import type { EnvironmentEntity, ExecutionFacts, NamedEntity } from '#kernel/execution-facts.ts';
+import type { ExecutionRecord } from './schema.ts';
 import { planStage, planStep } from './state.ts';
 
 /** Facts of one step, of a stage outside its steps (`stepUid` null), or of the execution as a whole (both null). */

@@ -14,14 +14,14 @@ export type { Command, ExecutionEvent } from './events.ts';
 export { exits } from './events.ts';
 export { outputFunction } from './inline.ts';
 export type { FunctionTable, Need } from './language.ts';
-export { bareToManifest, isBarePipeline } from './manifest.ts';
+export { barePointer, bareToManifest, isBarePipeline } from './manifest.ts';
 export { prepareStep, taintOf } from './payload.ts';
 export type { StepPayload } from './payload.ts';
 export { compilePlan } from './plan.ts';
 export type { Plan, PlanStep } from './plan.ts';
 export { namedBy } from './references.ts';
 export { defaultLimits, isFinal } from './schema.ts';
-export type { EnvironmentEntity, ExecutionRecord, NamedEntity } from './schema.ts';
+export type { ExecutionRecord } from './schema.ts';
 export { initialState, planStep, sealedOutput } from './state.ts';
 export type { State } from './state.ts';
 

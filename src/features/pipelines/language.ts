@@ -1,14 +1,14 @@
 /** How pipelines reach the expression language: the one place that names its door. */
 import type { FunctionTable } from '#features/expressions/schema.ts';
-import { compileTemplate, fieldErrorOf, parseRuntimeInput } from '#features/expressions/language.ts';
-import type { RuntimeInput, Template } from '#features/expressions/language.ts';
+import { compileTemplate, fieldErrorOf, parseRuntimeInput } from '#features/expressions/feature.ts';
+import type { RuntimeInput, Template } from '#features/expressions/feature.ts';
 import { Refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 
 export {
   contextFrom, evaluate, marked, notYet, textOf, untrusted, valueOf, writtenNeeds,
-} from '#features/expressions/language.ts';
-export type { ContextTree, RuntimeInput, Template } from '#features/expressions/language.ts';
+} from '#features/expressions/feature.ts';
+export type { ContextTree, RuntimeInput, Template } from '#features/expressions/feature.ts';
 export type {
   Context, Data, ExpressionFunction, FunctionTable, Lookup, Need, Outcome, Taint, Value,
 } from '#features/expressions/schema.ts';

@@ -1,6 +1,6 @@
 /** The words of pipelines: the kinds pipeline, environment and service, the noun execution, and what an execution is known by. */
 import { z } from 'zod';
-import type { PrincipalType } from '#kernel/caller.ts';
+import type { EnvironmentEntity, NamedEntity, Origin, TriggeredBy } from '#kernel/execution-facts.ts';
 import type { Kind, Noun } from '#kernel/kind.ts';
 import { pipelineSpec } from './document.ts';
 import type { PipelineSpec } from './document.ts';
@@ -57,32 +57,6 @@ export function isFinal(status: Status): status is FinalStatus {
   return (finalStatuses as readonly Status[]).includes(status);
 }
 
-export interface NamedEntity {
-  readonly identifier: string;
-  readonly uid: string;
-  readonly name: string | null;
-}
-
-export interface EnvironmentEntity extends NamedEntity {
-  readonly type: EnvironmentType;
-}
-
-/** Who started the run, as it was then. */
-export interface TriggeredBy {
-  readonly type: PrincipalType;
-  /** Uid of the principal; of a workload its id. */
-  readonly id: string;
-  readonly name: string | null;
-  readonly email: string | null;
-}
-
-/** The outside identity behind the run, when a workload started it. */
-export interface Origin {
-  readonly issuer: string;
-  readonly subject: string;
-  readonly sessionId: string;
-}
-
 /** From the server's configuration, fixed when the run starts, so that its events lead to one state for ever. */
 export interface ExecutionLimits {
   /** How long an attempt waits for a runner before its step expires. */
@@ -114,20 +88,4 @@ export interface ExecutionRecord {
   /** What the references of the plan were resolved to, by reference as written in the plan. */
   readonly environments: readonly (EnvironmentEntity & { readonly reference: string })[];
   readonly services: readonly (NamedEntity & { readonly reference: string })[];
-}
-
-/** All that a minted token can say about the step that asked (CONTRACTS §6). Null = not known or not applicable. */
-export interface ExecutionFacts {
-  readonly account: NamedEntity;
-  readonly organization: NamedEntity;
-  readonly project: NamedEntity;
-  readonly pipeline: NamedEntity;
-  readonly executionId: string;
-  readonly stage: { readonly identifier: string; readonly type: string } | null;
-  readonly step: { readonly identifier: string; readonly type: string } | null;
-  readonly environment: EnvironmentEntity | null;
-  readonly service: NamedEntity | null;
-  readonly trigger: { readonly type: string };
-  readonly triggeredBy: TriggeredBy;
-  readonly origin: Origin | null;
 }

@@ -51,6 +51,7 @@ create table attempt (
   started_at timestamptz(3),
   ended_at timestamptz(3),
   result_hash bytea,
+  log_totals jsonb,
   primary key (account_id, id),
   unique (account_id, execution_id, step_uid, number),
   foreign key (account_id, execution_id) references execution (account_id, id)

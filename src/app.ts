@@ -6,7 +6,7 @@ import { createTokenCache, credentialsFeature } from '#features/credentials/feat
 import { apiToken } from '#features/credentials/schema.ts';
 import { auditNoun } from '#features/audit/schema.ts';
 import { connectorKind } from '#features/connectors/schema.ts';
-import { allFunctions, executionsFeature } from '#features/executions/feature.ts';
+import { allFunctions, createDesk, executionsFeature, openSealedOutput } from '#features/executions/feature.ts';
 import { getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
@@ -24,6 +24,7 @@ import type { Database } from '#platform/database/database.ts';
 import type { HttpServer } from '#platform/http/server.ts';
 import { createServer } from '#platform/http/server.ts';
 import { createCursors } from '#platform/http/cursor.ts';
+import { forgetOldKeys } from '#platform/http/idempotency.ts';
 import { createRates } from '#platform/http/limits.ts';
 import type { Gate } from '#platform/http/pipeline.ts';
 import { healthOperations } from '#platform/http/health.ts';
@@ -118,7 +119,13 @@ export function createApp(services: AppServices): App {
   ];
   const account = accountDirectory(shared);
   const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, issuerOf, ownUrls, uid: randomness.uid })];
-  void deliveries;
+  const outputContext = (executionId: string, id: string): string => `output:${executionId}:${id}`;
+  const desk = createDesk({
+    ...shared, record, functions, deliveries, leaseMs: config.leaseMs,
+    decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
+    sealOutput: (execution, id, value) => keyring.seal(execution.accountId, outputContext(execution.id, id), Buffer.from(value)),
+    openOutput: async (execution, id) => openSealedOutput({ database, keyring }, execution, { id, context: outputContext(execution.id, id) }),
+  });
   manifests.push(
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
@@ -134,7 +141,7 @@ export function createApp(services: AppServices): App {
     record,
     countAnonymous: (refused) => refusals.count(refused),
   };
-  const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() }], log);
+  const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() }, { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) }], log);
   const operations = [...manifests.flatMap((manifest) => manifest.operations ?? []), ...healthOperations({ database, metrics })];
   const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
   return {

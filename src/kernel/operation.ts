@@ -61,6 +61,8 @@ export interface Operation<C, T, S extends InputSchemas, F, P, O> {
   /** Verb of the audit row; null = reads, which are audited only when refused. */
   readonly audit: string | null;
   readonly dialect: Dialect;
+  /** The server names the thing, so a repeat with the same `Idempotency-Key` gets the first answer, for 24 h. */
+  readonly idempotent?: true;
   /** Network, hashing, key work and reads; holds no connection. Without `write` its result is the answer. */
   readonly prepare?: (call: C, input: InputOf<S>, found: F) => Promise<P>;
   /** One transaction with the audit row; nothing but SQL; may run again. */

@@ -1,4 +1,5 @@
 /** Does events: the pure engine decides, this file stores what it decided and carries out its commands, in one transaction. */
+import { sql } from 'kysely';
 import type { Command, ExecutionEvent, FunctionTable, State } from '#features/pipelines/feature.ts';
 import { decide, isFinal } from '#features/pipelines/feature.ts';
 import type { Recorder } from '#features/audit/feature.ts';
@@ -7,6 +8,9 @@ import type { Randomness } from '#platform/clock.ts';
 import type { Tx } from '#platform/database/database.ts';
 import type { Execution } from './store.ts';
 import { saveProgress } from './store.ts';
+
+/** Told when an account has something to claim; the payload is its id. */
+export const attemptsChannel = 'sallyport_attempts';
 
 export interface EngineServices {
   readonly functions: FunctionTable;
@@ -67,8 +71,9 @@ async function carryOut({ randomness }: EngineServices, tx: Tx, { execution, com
       const { stepUid, attempt, timeoutMs } = command;
       await tx.insertInto('attempt').values({
         account_id: accountId, id: randomness.uid(), execution_id: executionId, step_uid: stepUid, number: attempt, status: 'offered', fence: 0,
-        runner_id: null, claim_id: null, lease_until: null, cancel: false, timeout_ms: timeoutMs, offered_at: now, started_at: null, ended_at: null, result_hash: null,
+        runner_id: null, claim_id: null, lease_until: null, cancel: false, timeout_ms: timeoutMs, offered_at: now, started_at: null, ended_at: null, result_hash: null, log_totals: null,
       }).onConflict((conflict) => conflict.columns(['account_id', 'execution_id', 'step_uid', 'number']).doNothing()).execute();
+      await sql`select pg_notify(${attemptsChannel}, ${accountId})`.execute(tx);
       return [{ type: 'attempt_offered', stepUid, attempt }];
     }
     case 'cancel_attempt': {

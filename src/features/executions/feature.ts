@@ -20,6 +20,8 @@ import type { TimerServices } from './timers.ts';
 import { fireTimers, loseExpiredLeases } from './timers.ts';
 import { viewOf } from './view.ts';
 
+export { createDesk } from './desk.ts';
+export { openSealedOutput } from './store.ts';
 export { allFunctions } from './functions.ts';
 
 export interface ExecutionServices extends StartServices, TimerServices {
@@ -42,6 +44,7 @@ export function executionsFeature(services: ExecutionServices): Manifest {
     access: { shape: 'plan', plan: (call: Call, { body }: { body: z.infer<typeof startBody> }) => planRun(services, call, body) },
     audit: null,
     dialect: 'api',
+    idempotent: true,
     prepare: (call, _input, run: ReadyRun) => sealRun(services, call, run),
     write: async (tx, call, _input, sealed) => {
       const execution = await writeRun(services, tx, call, sealed);

@@ -2,7 +2,8 @@
 import { sql } from 'kysely';
 import type { ExecutionEvent, ExecutionRecord, Plan, State } from '#features/pipelines/feature.ts';
 import { assert } from '#kernel/errors.ts';
-import type { Reader, Tx } from '#platform/database/database.ts';
+import type { Database, Reader, Tx } from '#platform/database/database.ts';
+import type { Keyring } from '#platform/keyring.ts';
 
 export interface Execution {
   readonly accountId: string;
@@ -117,4 +118,11 @@ export async function findAttempt(reader: Reader, accountId: string, id: string)
 export async function attemptsOf(reader: Reader, accountId: string, executionId: string): Promise<Attempt[]> {
   const rows = await reader.selectFrom('attempt').selectAll().where('account_id', '=', accountId).where('execution_id', '=', executionId).orderBy('offered_at').orderBy('id').execute();
   return rows.map(attemptOf);
+}
+
+/** The value of an output that holds a secret; for delivery to a later step of the same execution alone. */
+export async function openSealedOutput(services: { readonly database: Database; readonly keyring: Keyring }, execution: Execution, place: { readonly id: string; readonly context: string }): Promise<string> {
+  const row = await services.database.read.selectFrom('sealed_output').select('sealed')
+    .where('account_id', '=', execution.accountId).where('execution_id', '=', execution.id).where('id', '=', place.id).executeTakeFirstOrThrow();
+  return (await services.keyring.open(execution.accountId, place.context, row.sealed)).toString('utf8');
 }

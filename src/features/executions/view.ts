@@ -49,7 +49,7 @@ function stepView(state: State, uid: string, attempts: readonly Attempt[]): Exec
 
 function outputsOf(state: State, uid: string): Record<string, string> {
   const { outputs } = state.steps.find((each) => each.uid === uid)!;
-  return Object.fromEntries(outputs.map(({ name, value, secrets }) => [name, 'text' in value && secrets.length === 0 ? value.text : hiddenOutput]));
+  return Object.fromEntries(outputs.map(({ name, value }) => [name, 'text' in value ? value.text : hiddenOutput]));
 }
 
 function timeOf(ms: number | null): string | null {

@@ -53,6 +53,12 @@ export interface Tables {
     answer: ColumnType<unknown, string | null, string | null>; created_at: Date;
   };
   blob: { account_id: string; id: string; position: number; bytes: Bytes; created_at: Date };
+  workload_session: {
+    account_id: string; id: string; issuer_uid: string; issuer: string; subject: string; label: string; claims: Json; proof: Json;
+    mappings: Json; mapping_uids: string[]; token_hash: Bytes; created_at: Date; expires_at: Date; revoked_at: Date | null; revoked_by: string | null;
+  };
+  mapping_version: { account_id: string; mapping_uid: string; version: number; path: string; spec: Json; seen_at: Date };
+  issuer_keys: { account_id: string; issuer_uid: string; source: string; jwks: Bytes; fetched_at: Date };
   minted_token: {
     account_id: string; id: string; connector_uid: string; execution_id: string; attempt_id: string; audience: string; subject: string;
     claims: Json; issued_at: Date; expires_at: Date;
@@ -65,8 +71,16 @@ export interface Tables {
   attempt: {
     account_id: string; id: string; execution_id: string; step_uid: string; number: number;
     status: 'offered' | 'leased' | 'started' | 'ended' | 'lost' | 'withdrawn'; fence: number; runner_id: string | null; claim_id: string | null;
-    lease_until: Date | null; cancel: boolean; timeout_ms: number; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null;
+    lease_until: Date | null; cancel: boolean; timeout_ms: number; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null; log_totals: ColumnType<unknown, string | null, string | null>;
   };
   sealed_output: { account_id: string; id: string; execution_id: string; sealed: Bytes; created_at: Date };
   log_segment: { account_id: string; attempt_id: string; stream: 'stdout' | 'stderr'; start_offset: number; bytes: Bytes; mask_version: number; at: Date };
+  runner: {
+    account_id: string; id: string; scope: string; identifier: string; labels: Json; signing_key: Json; sealing_key: Json;
+    state: 'active' | 'paused' | 'removed'; created_at: Date; created_by: string; seen_at: Date | null;
+  };
+  runner_registration: {
+    account_id: string; id: string; hash: Bytes; scope: string; identifier: string; labels: Json;
+    created_at: Date; created_by: string; expires_at: Date; revoked_at: Date | null; runner_id: string | null;
+  };
 }

@@ -47,9 +47,10 @@ export function createRates(database: Database, clock: Clock): Rates {
     if (got === 0) purse.emptyUntilMs = clock.monotonicMs() + Math.max(50, 1_000 / rule.perSecond);
   }
 
+  /** Those who wait for the same draw may spend more than it brings, so the last of them draw again. */
   async function fill(key: string, rule: RateRule): Promise<Purse> {
     const purse = purseOf(key);
-    if (purse.tokens < 1 && clock.monotonicMs() >= purse.emptyUntilMs) {
+    while (purse.tokens < 1 && clock.monotonicMs() >= purse.emptyUntilMs) {
       purse.drawing ??= draw(key, purse, rule).finally(() => (purse.drawing = null));
       await purse.drawing;
     }

@@ -1,7 +1,7 @@
 /** The way of one request: match → limits → authenticate → parse → authorize → prepare → write → reply. */
 import type { Caller } from '#kernel/caller.ts';
 import type { Check, Decision, Question } from '#kernel/decision.ts';
-import { assert, refusal } from '#kernel/errors.ts';
+import { Refusal, assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { AnyOperation, InputOf, InputSchemas } from '#kernel/operation.ts';
 import { Reply, Rerun } from '#kernel/operation.ts';
@@ -12,7 +12,11 @@ import type { Clock, Randomness } from '../clock.ts';
 import type { Database, Tx } from '../database/database.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import type { IdempotencyKey } from './idempotency.ts';
+import { keepAnswer, requestHash, takeKey } from './idempotency.ts';
 import { fieldErrors } from './problem.ts';
+import { refusalRow, refuseCheck, refuseMissing, refuseQuestion } from './refuse.ts';
+import type { RequestContent } from './request.ts';
 
 export interface Account {
   readonly id: string;
@@ -55,17 +59,15 @@ export interface RawRequest {
   readonly requestId: string;
   readonly accountIdentifier: string | null;
   readonly scope: ScopePath | null;
+  /** Null = none; empty = one that cannot be accepted. */
   readonly token: string | null;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, unknown>>;
-  readonly body: unknown;
   readonly address: string;
-  readonly ifMatch: number | null;
-  readonly minRevision: number | null;
   readonly signal: AbortSignal;
   readonly log: Log;
   /** Takes from the caller's rate. */
   readonly admit: (caller: Caller) => Promise<void>;
+  /** Reads parameters, query, body and conditions; refuses what cannot be read. */
+  readonly read: () => RequestContent;
 }
 
 const maxReruns = 8;
@@ -75,19 +77,34 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   const now = services.clock.now();
   const account = request.accountIdentifier === null ? nobody : await services.gate.account(request.accountIdentifier);
   const caller = account === null || account === nobody ? null : await authenticate(services, request, account, now);
+  const anonymous = (code: string): void => services.gate.countAnonymous({ accountId: account?.id ?? null, code, address: request.address, operation: operation.name });
   if (operation.access.shape !== 'open' && caller === null) {
-    services.gate.countAnonymous({ accountId: account?.id ?? null, code: 'credential', address: request.address, operation: operation.name });
-    throw refusal(request.token === null ? 'credential.missing' : 'credential.invalid');
+    const code = request.token === null ? 'credential.missing' : 'credential.invalid';
+    anonymous(code);
+    throw refusal(code);
   }
   if (account === null) throw refusal('access.not_found');
   if (caller !== null) await request.admit(caller);
-  const input = parseInput(operation.input, request);
-  if (request.scope === null) throw refusal('access.not_found');
-  let { minRevision } = request;
+  const content = request.read();
+  const input = parseInput(operation.input, content);
+  const { scope } = request;
+  if (scope === null) throw refusal('access.not_found');
+  try {
+    return await performFor(services, operation, request, { account, caller, scope, now, ifMatch: content.ifMatch, minRevision: content.minRevision, input });
+  } catch (error) {
+    // Endpoints of OAuth count their own, by issuer.
+    if (caller === null && operation.dialect === 'api' && error instanceof Refusal && error.record.status === 401) anonymous(error.code);
+    throw error;
+  }
+}
+
+/** What was decided on facts that have moved on is decided again, a few times. */
+async function performFor(services: PipelineServices, operation: AnyOperation, request: RawRequest, fixed: Fixed): Promise<Reply> {
+  let { minRevision } = fixed;
   for (let run = 1; ; run++) {
-    const call = await createCall(services, request, { account, caller, scope: request.scope, now, minRevision });
+    const call = await createCall(services, request, { ...fixed, minRevision });
     try {
-      return await decideAndAct(services, operation, call, input);
+      return await decideAndAct(services, operation, call, fixed.input);
     } catch (error) {
       if (!(error instanceof Rerun)) throw error;
       if (run >= maxReruns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
@@ -101,7 +118,7 @@ async function authenticate(services: PipelineServices, request: RawRequest, acc
   return services.gate.authenticate({ accountId: account.id, token: request.token, now });
 }
 
-function parseInput(schemas: InputSchemas, request: RawRequest): InputOf<InputSchemas> {
+function parseInput(schemas: InputSchemas, content: RequestContent): InputOf<InputSchemas> {
   const errors: FieldError[] = [];
   const read = (part: 'params' | 'query' | 'body', value: unknown): unknown => {
     const schema = schemas[part];
@@ -115,7 +132,7 @@ function parseInput(schemas: InputSchemas, request: RawRequest): InputOf<InputSc
     if (!result.success) errors.push(...fieldErrors(result.error, schema));
     return result.data;
   };
-  const input = { params: read('params', request.params), query: read('query', request.query), body: read('body', request.body) };
+  const input = { params: read('params', content.params), query: read('query', content.query), body: read('body', content.body) };
   if (errors.length > 0) throw refusal('request.invalid', { errors });
   return input as InputOf<InputSchemas>;
 }
@@ -125,7 +142,9 @@ interface Fixed {
   readonly caller: Caller | null;
   readonly scope: ScopePath;
   readonly now: Date;
+  readonly ifMatch: number | null;
   readonly minRevision: number | null;
+  readonly input: InputOf<InputSchemas>;
 }
 
 interface OwnCall extends Call {
@@ -155,7 +174,7 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
     log: request.log,
     signal: request.signal,
     address: request.address,
-    ifMatch: request.ifMatch,
+    ifMatch: fixed.ifMatch,
     acts,
     effects,
     uid: services.randomness.uid,
@@ -171,26 +190,36 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
   };
 }
 
-async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>): Promise<Reply> {
-  let found: unknown;
+async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, idempotencyKey: string | null): Promise<Reply> {
+  let prepared: unknown;
   try {
-    found = await authorize(services, operation, call, input);
+    const found = await authorize(services, operation, call, input);
+    prepared = operation.prepare === undefined ? found : await operation.prepare(call, input, found);
   } catch (error) {
     await recordRefusal(services, operation, call, error);
     throw error;
   }
-  const prepared: unknown = operation.prepare === undefined ? found : await operation.prepare(call, input, found);
   if (operation.write === undefined) return asReply(prepared, operation);
-  const answer: unknown = await services.database.transaction(async (tx) => {
+  const key = keyOf(operation, call, input, idempotencyKey);
+  const answer = await services.database.transaction(async (tx) => {
     call.acts.length = 0;
     call.effects.length = 0;
-    const result: unknown = await operation.write!(tx, call, input, prepared);
+    const earlier = key === null ? null : await takeKey(tx, key, call.now);
+    if (earlier !== null) return earlier;
+    const reply = asReply(await operation.write!(tx, call, input, prepared), operation);
     const acts = call.acts.length > 0 || operation.audit === null ? call.acts : [{}];
     await services.gate.record(tx, contextOf(operation, call), acts);
-    return result;
+    if (key !== null) await keepAnswer(tx, key, reply);
+    return reply;
   });
   for (const effect of call.effects) await effect();
-  return asReply(answer, operation);
+  return answer;
+}
+
+function keyOf(operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {
+  if (key === null || operation.idempotent !== true || call.callerIfAny === null) return null;
+  const { principal } = call.callerIfAny;
+  return { accountId: call.account.id, caller: `${operation.name} ${call.scope} ${principal.type}:${principal.uid}`, key, requestHash: requestHash(input) };
 }
 
 function asReply(answer: unknown, operation: AnyOperation): Reply {
@@ -205,14 +234,16 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
     case 'self':
       return undefined;
     case 'each': {
-      if (!call.world.hasScope(call.scope) || !services.gate.reaches(call.world, call.caller, call.scope, call.now)) throw refusal('access.not_found');
+      const reaches = call.world.hasScope(call.scope) && services.gate.reaches(call.world, call.caller, call.scope, call.now);
+      if (!reaches) throw refuseMissing(call, `${access.kind}.view`, null);
       return access.find?.(call, input);
     }
     case 'on': {
       const subject = await access.find(call, input);
-      if (subject === null) throw refusal('access.not_found');
-      if (call.decide({ permission: access.permission, target: subject.target }).allowed) return subject.found;
-      throw refuseOn(call, { permission: access.permission, target: subject.target });
+      if (subject === null) throw refuseMissing(call, access.permission, identifierIn(input));
+      const question = { permission: access.permission, target: subject.target };
+      if (call.decide(question).allowed) return subject.found;
+      throw refuseQuestion(call, question);
     }
     case 'plan': {
       const plan = await access.plan(call, input);
@@ -226,36 +257,17 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
   }
 }
 
-/** One who may not view it learns nothing: the same bytes as for a thing that is not there. */
-function refuseOn(call: Call, question: Question): Error {
-  const evidence = { permission: question.permission, kind: question.target.kind, scope: question.target.scope, identifier: question.target.identifier };
-  const view = `${question.target.kind}.view`;
-  const visible = question.permission !== view && call.decide({ permission: view, target: question.target }).allowed;
-  return visible
-    ? refusal('access.denied', { say: `you need \`${question.permission}\` here`, evidence })
-    : refusal('access.not_found', { because: `lacks ${question.permission}`, evidence });
+function identifierIn({ params }: InputOf<InputSchemas>): string | null {
+  const named: unknown = (params as Readonly<Record<string, unknown>> | undefined)?.['identifier'];
+  return typeof named === 'string' ? named : null;
 }
-
-function refuseCheck(call: Call, failed: Check): Error {
-  const place = failed.field === undefined ? [] : [{ document: failed.field.document, pointer: failed.field.pointer, message: 'refused here' }];
-  if (failed.ask === 'administer') return refusal('access.administer', { errors: place, evidence: { kind: failed.kind } });
-  if (failed.ask === 'holds') return refusal('access.escalation', { say: failed.why, errors: place, evidence: failed.given });
-  const error = refuseOn(call, failed);
-  return 'code' in error && error.code === 'access.denied'
-    ? refusal('access.denied', { say: `you need \`${failed.permission}\` here`, errors: place, evidence: { permission: failed.permission } })
-    : error;
-}
-
-const audited = new Set(['access.not_found', 'access.denied', 'access.escalation', 'access.administer', 'access.last_admin']);
 
 /** Every refusal of a known caller is a row, in a transaction of its own so that nothing rolls it back. */
 async function recordRefusal(services: PipelineServices, operation: AnyOperation, call: OwnCall, error: unknown): Promise<void> {
-  if (!(error instanceof Error) || !('code' in error) || !audited.has(String(error.code)) || call.callerIfAny === null) return;
-  const evidence = 'evidence' in error ? error.evidence : undefined;
-  if (error.code === 'access.not_found' && evidence === undefined) return;
-  await services.database.transaction((tx) =>
-    services.gate.record(tx, contextOf(operation, call), [{ action: operation.name, outcome: 'refused', scope: call.scope, detail: { code: error.code, evidence } }]),
-  );
+  const row = call.callerIfAny === null ? null : refusalRow(call, error);
+  if (row === null) return;
+  const act: Act = { action: operation.name, outcome: 'refused', ...row };
+  await services.database.transaction((tx) => services.gate.record(tx, contextOf(operation, call), [act]));
 }
 
 function contextOf(operation: AnyOperation, call: Call) {

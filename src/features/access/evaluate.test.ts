@@ -78,6 +78,13 @@ it('a role above its level gives nothing, whoever let it be saved', () => {
   assert.equal(answer([above], 'user:alice').allowed, false);
 });
 
+it('a missing tag does not match even a condition that asks for nothing there', () => {
+  const resources = [{ type: 'secret', where: { 'tags.team': { exists: false } } }];
+  const bounds = [{ permissions: 'all' as const, extent: { scope: '/', includeChildScopes: true, resources } }];
+  const asker = { ...askerOf(built, { who: 'system:bootstrap' }), bounds };
+  assert.equal(evaluate(built.world, testKinds, asker, question, built.now).reasons[0]?.code, 'outside_bounds');
+});
+
 it('an answer has at most twenty reasons', () => {
   const { allowed, reasons } = answer([], 'user:alice');
   assert.deepEqual({ allowed, count: reasons.length, code: reasons[0]?.code }, { allowed: false, count: 20, code: 'scope_outside_binding' });

@@ -43,10 +43,10 @@ export function decide(input: {
   if (!tree.hasScope(question.target.scope)) return denied(rights, 'unknown_scope');
   const asked: Asked = { ...question, noun, places: placesOf(question.target, tree), nowMs: now.getTime(), byName };
   const grant = allowingGrant(ways, asked);
-  if (grant === null) return { allowed: false, reasons: nearMisses(ways, asked), revision: rights.revision };
+  if (grant === null) return deniedWithReasons(ways, asked, rights.revision);
   const reason = reasonOf(grant, 'allowed');
-  if (!boundsAllow(asker.bounds, asked)) return { allowed: false, reasons: [{ ...reason, code: 'outside_bounds' }], revision: rights.revision };
-  return { allowed: true, reasons: [reason], revision: rights.revision };
+  if (boundsAllow(asker.bounds, asked)) return { allowed: true, reasons: [reason], revision: rights.revision };
+  return { allowed: false, reasons: [{ ...reason, code: 'outside_bounds' }], revision: rights.revision };
 }
 
 /** The first grant that allows and whose way allows it in its other lists too. */
@@ -58,6 +58,18 @@ function allowingGrant(ways: readonly Way[], asked: Asked): Grant | null {
     if (others.every((list) => list.some((candidate) => grantAllows(candidate, asked, way.context)))) return grant;
   }
   return null;
+}
+
+/** Lists ask thousands of questions and look at no reason, so the reasons are found when somebody does. */
+function deniedWithReasons(ways: readonly Way[], asked: Asked, revision: number): Decision {
+  let reasons: Decision['reasons'] | undefined;
+  return {
+    allowed: false,
+    get reasons() {
+      return (reasons ??= nearMisses(ways, asked));
+    },
+    revision,
+  };
 }
 
 function denied(rights: World, code: ReasonCode): Decision {

@@ -6,11 +6,9 @@ import { resourceGroupKind } from './resource-group-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
-export type { Authorization } from './authorize.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtins, builtinByUid, isBuiltinIdentifier } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
-export type { GivenBound } from './gives.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { governedGives, governedTags } from './govern.ts';
 export type { Asker } from './grants.ts';

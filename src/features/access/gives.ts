@@ -35,7 +35,8 @@ export function givenByMapping(world: World, kinds: Kinds, mapping: Entry, grant
  * takes over a credential of it would have.
  */
 export function givenThrough(world: World, kinds: Kinds, principalOrGroup: Entry): readonly GivenBound[] {
-  return memberships(world, principalOrGroup).flatMap(({ entry }) => bindingsOf(world, entry.uid).flatMap((binding) => givenByBinding(world, kinds, binding)));
+  const bindings = memberships(world, principalOrGroup).flatMap(({ entry }) => bindingsOf(world, entry.uid));
+  return bindings.flatMap((binding) => givenByBinding(world, kinds, binding));
 }
 
 /** All that a user or service account holds: what handing out a credential of it gives away. Nobody else has one. */
@@ -50,8 +51,12 @@ export function givenByGrant(grant: Grant, permissions: Bound['permissions'], wh
   return grant.extents.map((extent) => ({ bound: { permissions, extent: printExtent(extent) }, why }));
 }
 
-/** Every binding that counts and every mapping grant of a world that some test picks. */
-export function* grantsWhere(world: World, bindings: Iterable<Entry>, isMeant: (grant: MappingGrant) => boolean): Generator<{ grant: Grant; why: string }> {
+/** The grants of these bindings, those that count, and of every mapping grant that is meant. */
+export function* grantsWhere(
+  world: World,
+  bindings: Iterable<Entry>,
+  isMeant: (grant: MappingGrant) => boolean,
+): Generator<{ readonly grant: Grant; readonly why: string }> {
   for (const binding of bindings) {
     const grant = (binding.facts as BindingFacts).disabled ? null : bindingGrant(world, binding);
     if (grant !== null) yield { grant, why: `role binding \`${entryPath(binding)}\`` };

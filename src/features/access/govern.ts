@@ -37,9 +37,9 @@ export function governedGives(before: Entry | null, after: Entry | null, worldAf
   if (after === null || sameValues(before, after)) return [];
   const places = placesOf(after, worldAfter);
   const given = (conditionalGrants(worldAfter).get(after.kind) ?? []).flatMap(({ grant, why }): Given[] => {
-    const isNew = grant.extents.some(
-      (extent) => places.some((place) => inRange(extent, place)) && conditionalSelectors(extent, after.kind).some((selector) => matchesNewly(selector, before, after)),
-    );
+    const reached = grant.extents.filter((extent) => places.some((place) => inRange(extent, place)));
+    const selectors = reached.flatMap((extent) => conditionalSelectors(extent, after.kind));
+    const isNew = selectors.some((selector) => matchesNewly(selector, before, after));
     return isNew ? [{ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' }] : [];
   });
   const askedOf = before === null ? [after] : [before, after];
@@ -87,7 +87,8 @@ function couldMatch(selector: CompiledSelector, target: Target): boolean {
 }
 
 function ownBound(grant: Grant, resource: Entry, kinds: Kinds): Given['bound'] {
-  const permissions = [...permissionsOf(grant.role, kinds)].filter(({ noun }) => noun.name === resource.kind).map(({ permission }) => permission);
+  const ofKind = [...permissionsOf(grant.role, kinds)].filter(({ noun }) => noun.name === resource.kind);
+  const permissions = ofKind.map(({ permission }) => permission);
   const resources = [{ type: resource.kind, identifiers: [resource.identifier] }];
   return { permissions, extent: { scope: resource.scope, includeChildScopes: false, resources } };
 }
@@ -97,6 +98,6 @@ function sameValues(before: Entry | null, after: Entry): boolean {
 }
 
 function sameRecord(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
-  const names = Object.keys(b).filter((name) => b[name] !== undefined);
-  return names.length === Object.keys(a).filter((name) => a[name] !== undefined).length && names.every((name) => Object.hasOwn(a, name) && a[name] === b[name]);
+  const names = (values: typeof a) => Object.keys(values).filter((name) => values[name] !== undefined);
+  return names(a).length === names(b).length && names(b).every((name) => Object.hasOwn(a, name) && a[name] === b[name]);
 }

@@ -50,6 +50,9 @@ const personKey = Symbol('access grants of principals');
 const sessionKey = Symbol('access grants of sessions');
 const noWays: readonly Way[] = [];
 
+/** Grants that no binding makes: nobody disables them, they do not expire, and no group is on the way. */
+const always = { groupPath: [], disabled: false, expiresAtMs: null } as const;
+
 /** Null = nobody this account knows, or somebody disabled. */
 export function waysOf(world: World, asker: Asker): readonly Way[] | null {
   const { type, uid } = asker.principal;
@@ -81,7 +84,7 @@ export function bindingGrant(world: World, binding: Entry, groupPath: readonly s
 export function mappingGrant(world: World, mapping: Entry, grant: MappingGrant): Grant | null {
   if (!contains(mapping.scope, grant.scope)) return null;
   const resourceGroupUid = grant.resourceGroupUid ?? null;
-  const parts = { via: mapping.uid, groupPath: [], roleUid: grant.roleUid, resourceGroupUid, disabled: false, expiresAtMs: null, scope: grant.scope };
+  const parts = { ...always, via: mapping.uid, roleUid: grant.roleUid, resourceGroupUid, scope: grant.scope };
   if (resourceGroupUid === null) {
     const ranges = [{ scope: grant.scope, includeChildScopes: grant.includeChildScopes }];
     return grantAt(world, { ...parts, ranges, resources: compileResources(grant.resources ?? []) });
@@ -146,7 +149,7 @@ function compileAll(world: World, mapping: Entry, grants: readonly MappingGrant[
 /** `system:bootstrap` is an account admin until its credential ends; no binding says so. */
 function bootstrapWays(world: World): readonly Way[] {
   const group = resourceGroupFacts(world, everythingUid);
-  const parts = { via: 'system:bootstrap', groupPath: [], roleUid: accountAdminUid, resourceGroupUid: everythingUid, disabled: false, expiresAtMs: null };
+  const parts = { ...always, via: 'system:bootstrap', roleUid: accountAdminUid, resourceGroupUid: everythingUid };
   const ranges = group === null ? [] : rangesOf(group, accountScope);
   const grant = grantAt(world, { ...parts, scope: accountScope, ranges, resources: 'all' });
   return grant === null ? noWays : [{ mappingUid: null, lists: [[grant]], context: noClaims }];

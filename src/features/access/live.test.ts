@@ -20,6 +20,7 @@ const pipelines = { role: 'reader', includeChildScopes: true, resources: [{ type
 const world: Manifest[] = [
   ...['payments', 'pay'].map((identifier) => ({ kind: 'Organization', identifier, spec: {} })),
   ...['checkout', 'refunds'].map((identifier) => ({ kind: 'Project', scope: 'payments', identifier, spec: {} })),
+  { kind: 'Project', scope: 'pay', identifier: 'old', spec: {} },
   { kind: 'TrustedIssuer', identifier: 'hcp', spec: {} },
   ...['inside', 'above', 'off', 'over', 'hollow', 'mute', 'beside', 'none'].map((identifier) => ({ kind: 'User', identifier, spec: { email: 'a@example.com' } })),
   { kind: 'Role', identifier: 'reader', spec: { level: 'account', permissions: ['pipeline.view'] } },
@@ -35,11 +36,12 @@ const world: Manifest[] = [
   bind('pay', 'beside', 'account.reader', 'account.payments'),
   mapping('steady', 'one', { ...pipelines, scope: 'payments' }),
   mapping('moved', 'two', { ...pipelines, scope: 'payments/checkout' }),
+  mapping('ghost', 'four', { ...pipelines, scope: 'pay/old' }),
   mapping('gone', 'three', { ...pipelines, scope: 'payments' }),
 ];
 
-const sessions = { steady: { issuer: 'hcp', claims: { ws: 'one' } }, moved: { issuer: 'hcp', claims: { ws: 'two' } }, gone: { issuer: 'hcp', claims: { ws: 'three' } } };
-const later = { apply: [mapping('moved', 'two', { ...pipelines, scope: 'payments/refunds' })], delete: ['claim_mapping:gone'] };
+const sessions = { steady: { issuer: 'hcp', claims: { ws: 'one' } }, moved: { issuer: 'hcp', claims: { ws: 'two' } }, gone: { issuer: 'hcp', claims: { ws: 'three' } }, ghost: { issuer: 'hcp', claims: { ws: 'four' } } };
+const later = { apply: [mapping('moved', 'two', { ...pipelines, scope: 'payments/refunds' })], delete: ['claim_mapping:gone', 'project:pay/old'] };
 const built = buildWorld({ world, sessions, later, now: '2026-06-01T12:00:00Z' }, testKinds);
 
 /** `lists`: scopes whose lists answer; `names`: scopes whose names show. */
@@ -56,6 +58,7 @@ const rows: readonly { it: string; who: string; within?: Case['within']; lists: 
   { it: 'a session whose mapping stays is alive', who: 'session:steady', lists: ['/', 'payments', 'payments/checkout', 'payments/refunds'], names: ['/', 'payments'] },
   { it: 'a session whose mapping moved away is dead', who: 'session:moved', lists: [], names: [] },
   { it: 'a session whose mapping is gone is dead', who: 'session:gone', lists: [], names: [] },
+  { it: 'a session whose only scope is gone is dead', who: 'session:ghost', lists: [], names: [] },
   { it: 'bounds narrow where a caller is alive', who: 'user:above', within: [{ permissions: 'all', scope: 'payments/checkout', includeChildScopes: false, resources: 'all' }], lists: ['/', 'payments', 'payments/checkout'], names: ['/', 'payments', 'payments/checkout'] },
   { it: 'bounds on other permissions leave nothing', who: 'user:above', within: [{ permissions: ['secret.view'], scope: '/', includeChildScopes: true, resources: 'all' }], lists: [], names: [] },
   { it: 'no bounds leave nothing', who: 'user:above', within: [], lists: [], names: [] },

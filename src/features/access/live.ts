@@ -2,6 +2,7 @@
  * Where a caller has anything at all: decides whether a list answers, whether a session is still alive and which scope
  * names show. A grant is live when somebody could be allowed something by it.
  */
+import type { Bound } from '#kernel/caller.ts';
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { contains } from '#kernel/scope.ts';
@@ -40,10 +41,10 @@ export function namesVisible(world: World, kinds: Kinds, asker: Asker, scope: Sc
 
 function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
   const nowMs = now.getTime();
-  const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map((bound) => reachOf(boundExtent(bound), boundHas(bound.permissions), allOf))];
+  const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundReach)];
   return (waysOf(world, asker) ?? []).flatMap((way) => {
-    const lists = [...way.lists.map((grants) => grants.flatMap((grant) => (isLive(grant, nowMs) ? grantReaches(grant) : []))), ...bounds];
-    return shared(lists)
+    const grants = way.lists.map((list) => list.filter((grant) => isLive(grant, nowMs)).flatMap(grantReaches));
+    return shared([...grants, ...bounds])
       .filter((reach) => world.hasScope(reach.range.scope) && givesAnything(reach, kinds))
       .map((reach) => reach.range);
   });
@@ -56,7 +57,8 @@ function shared(lists: readonly (readonly Reach[])[]): readonly Reach[] {
 
 function meet(a: Reach, b: Reach): Reach | null {
   const range = rangeMeet(a.range, b.range);
-  return range === null ? null : { range, candidates: a.candidates, has: (permission, noun) => a.has(permission, noun) && b.has(permission, noun) };
+  if (range === null) return null;
+  return { range, candidates: a.candidates, has: (permission, noun) => a.has(permission, noun) && b.has(permission, noun) };
 }
 
 function givesAnything(reach: Reach, kinds: Kinds): boolean {
@@ -74,8 +76,9 @@ function reachOf(extent: CompiledExtent, has: Reach['has'], candidates: Reach['c
   return { range: extent, candidates, has: (permission, noun) => selectsKind(extent.resources, noun.name) && has(permission, noun) };
 }
 
-function boundHas(permissions: 'all' | readonly string[]): Reach['has'] {
-  return (permission) => permissions === 'all' || permissions.includes(permission);
+function boundReach(bound: Bound): Reach {
+  const { permissions } = bound;
+  return reachOf(boundExtent(bound), (permission) => permissions === 'all' || permissions.includes(permission), allOf);
 }
 
 function allOf(kinds: Kinds): Iterable<{ permission: string; noun: Noun }> {

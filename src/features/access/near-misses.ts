@@ -25,9 +25,8 @@ interface PlaceMiss {
 const fits = 5;
 
 export function nearMisses(ways: readonly Way[], asked: Asked): readonly Reason[] {
-  const misses = ways.flatMap((way): readonly (Miss | null)[] => changedMapping(way, asked) ?? way.lists.flat().map((grant) => missOf(grant, asked, way)));
-  const reasons = misses
-    .filter((miss) => miss !== null)
+  const reasons = ways
+    .flatMap((way) => changedMapping(way, asked) ?? way.lists.flat().flatMap((grant) => missOf(grant, asked, way) ?? []))
     .sort((a, b) => b.progress - a.progress)
     .map((miss) => miss.reason);
   return reasons.length === 0 ? [{ code: 'no_binding' }] : distinct(reasons).slice(0, maxReasons);

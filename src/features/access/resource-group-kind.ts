@@ -26,7 +26,9 @@ export function resourceGroupKind(kinds: () => Kinds): Kind<ResourceGroupSpec> {
 }
 
 function resourceGroupFactsOf({ scope, spec }: Draft<ResourceGroupSpec>): ResourceGroupFacts {
-  const ranges = spec.scopes?.map((range) => ({ scope: parseScope(range.scope) ?? range.scope, includeChildScopes: range.includeChildScopes ?? false }));
+  const ranges = spec.scopes?.map((range) => {
+    return { scope: parseScope(range.scope) ?? range.scope, includeChildScopes: range.includeChildScopes ?? false };
+  });
   return {
     ranges: ranges ?? [{ scope, includeChildScopes: spec.includeChildScopes ?? false }],
     resources: compileResources(spec.all === true ? 'all' : (spec.resources ?? [])),
@@ -46,8 +48,9 @@ function newExtent(change: { before: Entry | null; after: Entry | null; worldAft
   const { before, after, worldAfter } = change;
   if (before === null || after === null) return [];
   if (selectsNoMore(before.facts as ResourceGroupFacts, after.facts as ResourceGroupFacts)) return [];
-  const users = [...grantsWhere(worldAfter, bindingsOfResourceGroup(worldAfter, after.uid), (grant) => grant.resourceGroupUid === after.uid)];
-  return users.flatMap(({ grant, why }) => [...givenByGrant(grant, rolePermissions(grant.role, kinds), `the resource group is used by ${why}`)]);
+  const bindings = bindingsOfResourceGroup(worldAfter, after.uid);
+  const users = [...grantsWhere(worldAfter, bindings, (grant) => grant.resourceGroupUid === after.uid)];
+  return users.flatMap(({ grant, why }) => givenByGrant(grant, rolePermissions(grant.role, kinds), `the resource group is used by ${why}`));
 }
 
 /** True only when it is plain that `after` is a part of `before`. */

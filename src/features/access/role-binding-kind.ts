@@ -46,7 +46,8 @@ function resourceGroupFaults({ scope, spec, refs }: Draft<RoleBindingSpec>, afte
   const ranges = resourceGroupFacts(after, refs('/resourceGroup') ?? null)?.ranges;
   const onlyAt = ranges === undefined || Array.isArray(ranges) ? null : (ranges as NamersRange).onlyAt;
   if (onlyAt === null || onlyAt === levelOf(scope)) return [];
-  return [{ pointer: '/resourceGroup', message: `\`${spec.resourceGroup}\` selects only at the level \`${onlyAt}\`; this binding is at \`${levelOf(scope)}\`` }];
+  const message = `\`${spec.resourceGroup}\` selects only at the level \`${onlyAt}\`; this binding is at \`${levelOf(scope)}\``;
+  return [{ pointer: '/resourceGroup', message }];
 }
 
 /** The role over its range, unless the change only takes away. */
@@ -59,8 +60,9 @@ function givenByChange(change: { before: Entry | null; after: Entry | null; worl
 
 function givesNoMore(before: BindingFacts, after: BindingFacts): boolean {
   if (after.disabled) return true;
-  const sameParts = before.principal?.uid === after.principal?.uid && before.roleUid === after.roleUid && before.resourceGroupUid === after.resourceGroupUid;
-  return sameParts && !before.disabled && (after.expiresAtMs ?? Infinity) <= (before.expiresAtMs ?? Infinity);
+  const sameSubject = before.principal?.uid === after.principal?.uid;
+  const sameRights = before.roleUid === after.roleUid && before.resourceGroupUid === after.resourceGroupUid;
+  return sameSubject && sameRights && !before.disabled && (after.expiresAtMs ?? Infinity) <= (before.expiresAtMs ?? Infinity);
 }
 
 /** `role.bind` is asked on the role as if it lay where it is bound, so it can be given for one scope. */

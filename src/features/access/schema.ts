@@ -11,7 +11,7 @@ import { ref, scopePath } from '#kernel/marks.ts';
 import type { Level, ScopePath } from '#kernel/scope.ts';
 import type { Resources } from './selector.ts';
 
-export const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000 } as const;
+const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000 } as const;
 
 /** Lets its holder bind a role without holding it (CONTRACTS §5). */
 export const bindPermission = 'role.bind';
@@ -19,7 +19,7 @@ export const bindPermission = 'role.bind';
 const levelWord = z.enum(['account', 'org', 'project']);
 const word = '[A-Za-z_][A-Za-z0-9_]{0,127}';
 
-export const permissionName = z.string().regex(new RegExp(`^${word}\\.${word}$`), {
+const permissionName = z.string().regex(new RegExp(`^${word}\\.${word}$`), {
   error: 'must be `<kind>.<verb>`; there are no wildcards, list each permission',
 });
 
@@ -59,7 +59,7 @@ const where = z.preprocess(
 const resourceName = z.string().refine((text) => new TextEncoder().encode(text).length <= 512, { error: 'must have at most 512 bytes' });
 
 /** One selector as written in resource groups, mapping grants and by sessions asking for less. */
-export const selectorSchema = z.strictObject({
+const selectorSchema = z.strictObject({
   type: z.string().min(1).max(128),
   identifiers: z.array(resourceName).max(limits.identifiers).optional(),
   where: where.optional(),
@@ -131,7 +131,7 @@ export interface ResourceGroupFacts {
   readonly resources: Resources;
 }
 
-export type SubjectType = 'user' | 'user_group' | 'service_account';
+type SubjectType = 'user' | 'user_group' | 'service_account';
 
 export interface Subject {
   readonly type: SubjectType;

@@ -45,7 +45,7 @@ export function selects(resources: Resources, target: Target, context: MatchCont
   return resources === 'all' || resources.some((selector) => selectorMatches(selector, target, context));
 }
 
-export function selectorMatches(selector: CompiledSelector, target: Target, context: MatchContext): boolean {
+function selectorMatches(selector: CompiledSelector, target: Target, context: MatchContext): boolean {
   if (selector.type !== target.kind) return false;
   if (!names(selector, target.identifier)) return false;
   return selector.conditions.every((condition) => conditionHolds(condition, target, context));

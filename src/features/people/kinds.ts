@@ -13,7 +13,7 @@ interface Change {
 }
 
 /** Facts of a user; the engine reads `enabled`, the e-mail is here because whoever changes it can take the user over. */
-export interface UserFacts extends PrincipalFacts {
+interface UserFacts extends PrincipalFacts {
   readonly email: string;
 }
 

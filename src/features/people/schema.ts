@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { principalReference } from '#features/access/schema.ts';
 
-export const maxMembers = 5_000;
+const maxMembers = 5_000;
 
 export const userSpec = z.strictObject({
   email: z.email({ error: 'must be an e-mail address' }).max(254),

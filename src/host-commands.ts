@@ -8,62 +8,23 @@ import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
 import type { Verification } from '#features/audit/feature.ts';
 import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
 import { refusal } from '#kernel/errors.ts';
-import type { Config, SettingName } from '#platform/config.ts';
-import { describeSetting, readConfig, settingNames } from '#platform/config.ts';
-import { createLog } from '#platform/log.ts';
-import type { CommandInput, CommandOption, CommandRecord } from './surfaces/command-line.ts';
+import type { CommandRecord } from './surfaces/command-line.ts';
 import { table } from './surfaces/command-line.ts';
 import { connect, remoteOptions } from './surfaces/cli.ts';
-import type { Host } from './host.ts';
-import { openHost } from './host.ts';
+import { backupCommand, restoreCommand } from './host-backup.ts';
+import { doctorCommand } from './host-doctor.ts';
+import { rotateCommand } from './host-keys.ts';
+import { configOf, hostCommand, settingOptions } from './host-settings.ts';
 import { announceSetupCode, serve } from './serve.ts';
-
-const switches = new Set<SettingName>(['runner', 'unsafeLocalRunner']);
-const lists = new Set<SettingName>(['allowPrivateOrigin', 'trustedProxies']);
-
-/** Every setting is a flag of `serve`; a switch that is on by default is turned off by `--no-…`. */
-function settingOption(name: SettingName): CommandOption {
-  const { flag, help, fallback } = describeSetting(name);
-  const shown = fallback === undefined || Array.isArray(fallback) || switches.has(name) ? help : `${help} (default ${String(fallback)})`;
-  if (name === 'runner') return { flags: '--no-runner', help: 'start no local runner' };
-  if (switches.has(name)) return { flags: flag, help: shown };
-  return { flags: `${flag} <value>`, help: shown, ...(lists.has(name) ? { repeatable: true as const } : {}) };
-}
-
-const configOption: CommandOption = { flags: '--config <file>', help: 'configuration file' };
-const hostSettings: readonly SettingName[] = ['data', 'databaseUrl', 'rootKeyFile', 'logLevel'];
-
-function configOf({ options }: CommandInput, names: readonly SettingName[]): Config {
-  const given = Object.fromEntries(names.map((name) => [name, options[name]]));
-  // Commander knows `--no-runner` as `runner: false`, and `runner: true` when it was not given.
-  if (given['runner'] === true) delete given['runner'];
-  return readConfig({ flags: given, configFile: options['config'] as string | undefined });
-}
-
-function host(record: Omit<CommandRecord, 'run'> & { run: (opened: Host, input: CommandInput, config: Config) => Promise<number | void> }): CommandRecord {
-  return {
-    ...record,
-    options: [...(record.options ?? []), ...hostSettings.map(settingOption), configOption],
-    run: async (input) => {
-      const config = configOf(input, hostSettings);
-      const opened = await openHost(config, createLog(config.logLevel === 'info' ? 'warn' : config.logLevel), { besideServer: true, progress: input.terminal.progress });
-      try {
-        return await record.run(opened, input, config);
-      } finally {
-        await opened.close();
-      }
-    },
-  };
-}
 
 export const hostCommands: readonly CommandRecord[] = [
   {
     name: 'serve',
     summary: 'start the server, its embedded database and a local runner',
-    options: [...settingNames.map(settingOption), configOption],
-    run: (input) => serve(configOf(input, settingNames), input.terminal),
+    options: settingOptions(),
+    run: (input) => serve(configOf(input), input.terminal),
   },
-  host({
+  hostCommand({
     name: 'account create',
     summary: 'make an account; prints the setup code of its first administrator',
     args: [['<identifier>', 'identifier of the account']],
@@ -75,7 +36,7 @@ export const hostCommands: readonly CommandRecord[] = [
       await announceSetupCode(config, terminal, await makeSetupCode(opened, id));
     },
   }),
-  host({
+  hostCommand({
     name: 'account list',
     summary: 'list the accounts',
     data: true,
@@ -86,7 +47,7 @@ export const hostCommands: readonly CommandRecord[] = [
     },
   }),
   ...(['disable', 'enable'] as const).map((verb) =>
-    host({
+    hostCommand({
       name: `account ${verb}`,
       summary: verb === 'disable' ? 'refuse every caller of an account' : 'let the callers of an account in again',
       args: [['<identifier>', 'identifier of the account']],
@@ -96,7 +57,7 @@ export const hostCommands: readonly CommandRecord[] = [
       },
     }),
   ),
-  host({
+  hostCommand({
     name: 'admin recover',
     summary: 'make a new setup code, for a new administrator of an account nobody can administer any more',
     options: [{ flags: '--account <account>', help: 'identifier of the account (default)' }],
@@ -107,11 +68,15 @@ export const hostCommands: readonly CommandRecord[] = [
       await announceSetupCode(config, terminal, await makeSetupCode(opened, account.id));
     },
   }),
-  host({
+  hostCommand({
     name: 'migrate',
     summary: 'bring the schema up to date; `serve` does so itself where its login may',
     run: async (_opened, { terminal }) => terminal.print('the schema is current'),
   }),
+  backupCommand,
+  restoreCommand,
+  rotateCommand,
+  doctorCommand,
   {
     name: 'audit verify',
     summary: 'verify an exported trail (--file), or the whole trail of the account on the server',

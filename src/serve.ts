@@ -1,10 +1,11 @@
 /** `sallyport serve`: first start, the running server, and its end. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keepBootstrapToken, makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder } from '#features/audit/feature.ts';
 import { createAccount, listAccounts } from '#features/tenancy/feature.ts';
 import type { Config } from '#platform/config.ts';
+import { createJobs } from '#platform/jobs.ts';
 import { createLog } from '#platform/log.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { createOutbound } from '#platform/outbound.ts';
@@ -27,6 +28,8 @@ export async function serve(config: Config, terminal: Terminal): Promise<number>
   const log = createLog(config.logLevel);
   const host = await openHost(config, log, { besideServer: false, progress: terminal.progress });
   const outbound = createOutbound({ allowPrivateOrigins: config.allowPrivateOrigin });
+  const heartbeat = createJobs([host.node.heartbeat], log);
+  heartbeat.start();
   let code = 0;
   try {
     await firstStart(config, host, terminal);
@@ -43,6 +46,7 @@ export async function serve(config: Config, terminal: Terminal): Promise<number>
     }
     await app.stop();
   } finally {
+    await heartbeat.stop();
     await outbound.close();
     await host.close().catch((error: unknown) => log.warn({ because: String(error) }, 'closing'));
   }
@@ -70,6 +74,7 @@ export async function announceSetupCode(config: Config, terminal: Terminal, code
     terminal.print(`setup code (one use, 1 hour): ${code}`);
     return;
   }
+  await mkdir(config.data, { recursive: true, mode: 0o700 }); // with an external database nobody has made it
   const path = join(config.data, 'setup-code');
   await writeFile(path, `${code}\n`, { mode: 0o600 });
   terminal.print(`the setup code (one use, 1 hour) is in ${path}`);

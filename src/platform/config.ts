@@ -2,8 +2,8 @@
  * The one schema of the settings: flags > `SALLYPORT_*` > file > default. Unknown keys are errors; unsafe combinations
  * refuse the start. `process.env` is read here and nowhere else. What an administrator changes at run time is a resource.
  */
-import { readFileSync } from 'node:fs';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '#kernel/identifier.ts';
@@ -167,7 +167,6 @@ function takeBootstrapToken(environment: NodeJS.ProcessEnv): string | undefined 
 }
 
 function refuseUnsafe(config: Config): void {
-  const keyInData = !relative(config.data, config.rootKeyFile).startsWith('..') && !isAbsolute(relative(config.data, config.rootKeyFile));
   if (config.publicUrl !== undefined) {
     const url = new URL(config.publicUrl);
     if (url.search !== '' || url.hash !== '' || url.username !== '' || config.publicUrl.endsWith('/')) {
@@ -175,11 +174,30 @@ function refuseUnsafe(config: Config): void {
     }
     if (url.protocol !== 'https:' && isPublic(config.publicUrl)) throw refusal('config.unsafe', { say: 'the setting `publicUrl` must be https outside loopback' });
   }
+  refuseExposedKey(config);
+}
+
+/** A copy of the data directory must not hold the key to the data as soon as others than this machine's user are involved. */
+export function refuseExposedKey(config: Pick<Config, 'data' | 'rootKeyFile' | 'databaseUrl' | 'publicUrl'>): void {
   const exposed = config.databaseUrl !== undefined || (config.publicUrl !== undefined && isPublic(config.publicUrl));
-  if (exposed && keyInData) {
-    throw refusal('config.unsafe', {
-      say: 'with `--database-url` or a public URL the root key must not lie in the data directory; give `--root-key-file` elsewhere',
-    });
+  if (!exposed || !liesWithin(config.data, config.rootKeyFile)) return;
+  throw refusal('config.unsafe', {
+    say: `with \`--database-url\` or a public URL the root key must not lie in the data directory, as \`${config.rootKeyFile}\` does; give \`--root-key-file\` elsewhere`,
+  });
+}
+
+/** Whether a path leads into a directory, links followed as far as it exists. */
+export function liesWithin(directory: string, path: string): boolean {
+  const [first] = relative(realAsFarAsThere(directory), realAsFarAsThere(path)).split(sep);
+  return first !== '..' && !isAbsolute(first!);
+}
+
+function realAsFarAsThere(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realAsFarAsThere(parent), basename(path));
   }
 }
 

@@ -16,6 +16,7 @@ export const catalogue = {
   'request.invalid': { status: 400, title: 'the request is not valid', help: 'correct the fields named under `errors`', oauth: 'invalid_request' },
   'request.malformed': { status: 400, title: 'the request cannot be read', help: 'send one JSON document in UTF-8 without duplicate members', oauth: 'invalid_request' },
   'request.too_large': { status: 413, title: 'the request is too large', help: 'send less, or split it', oauth: 'invalid_request' },
+  'request.headers_too_large': { status: 431, title: 'the headers of the request are too large', help: 'send fewer or shorter headers' },
   'request.unsupported_type': { status: 415, title: 'this content type is not accepted here', help: 'use the content type the endpoint documents', oauth: 'invalid_request' },
   'request.timeout': { status: 408, title: 'the request took too long', help: 'send it again', retryable: true },
   'request.method': { status: 405, title: 'this method is not offered here', help: 'see /openapi.json for what is' },

@@ -42,30 +42,32 @@ export function createRates(database: Database, clock: Clock): Rates {
 
   async function draw(key: string, purse: Purse, rule: RateRule): Promise<void> {
     const batch = Math.max(1, Math.min(Math.floor(rule.burst / 10), 50));
-    const got = await drawFromBucket(database, key, rule, batch, clock.now());
+    const got = await drawFromBucket(database, { key, rule, wanted: batch, now: clock.now() });
     purse.tokens += got;
     if (got === 0) purse.emptyUntilMs = clock.monotonicMs() + Math.max(50, 1_000 / rule.perSecond);
   }
 
-  /** Those who wait for the same draw may spend more than it brings, so the last of them draw again. */
-  async function fill(key: string, rule: RateRule): Promise<Purse> {
-    const purse = purseOf(key);
-    while (purse.tokens < 1 && clock.monotonicMs() >= purse.emptyUntilMs) {
-      purse.drawing ??= draw(key, purse, rule).finally(() => (purse.drawing = null));
-      await purse.drawing;
-    }
-    return purse;
+  /** One draw at a time for all who wait. */
+  function drawn(key: string, purse: Purse, rule: RateRule): Promise<void> {
+    return (purse.drawing ??= draw(key, purse, rule).finally(() => (purse.drawing = null)));
   }
+
+  const isEmpty = (purse: Purse): boolean => clock.monotonicMs() < purse.emptyUntilMs;
 
   return {
     async take(key, rule) {
-      const purse = purses.get(key);
-      const filled = purse !== undefined && purse.tokens >= 1 ? purse : await fill(key, rule);
-      if (filled.tokens < 1) throw refusal('request.rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(1 / rule.perSecond)) });
-      filled.tokens -= 1;
+      const purse = purseOf(key);
+      // Those who waited for one draw may be more than it brought, so the last of them draw again.
+      while (purse.tokens < 1) {
+        if (isEmpty(purse)) throw refusal('request.rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(1 / rule.perSecond)) });
+        await drawn(key, purse, rule);
+      }
+      purse.tokens -= 1;
     },
     async exhausted(key, rule) {
-      return (await fill(key, rule)).tokens < 1;
+      const purse = purseOf(key);
+      if (purse.tokens < 1 && !isEmpty(purse)) await drawn(key, purse, rule);
+      return purse.tokens < 1;
     },
     async sweep() {
       await database.read.deleteFrom('rate_bucket').where('updated_at', '<', new Date(clock.now().getTime() - 3_600_000)).execute();
@@ -73,21 +75,28 @@ export function createRates(database: Database, clock: Clock): Rates {
   };
 }
 
-/** One statement: refills by the time that went by, then gives at most `wanted` whole tokens. */
-async function drawFromBucket(database: Database, key: string, rule: RateRule, wanted: number, now: Date): Promise<number> {
-  const { rows } = await sql<{ given: number }>`
-    with old as (
-      insert into rate_bucket as b (key, tokens, updated_at) values (${key}, ${rule.burst}, ${now})
-      on conflict (key) do update set
-        tokens = least(${rule.burst}, b.tokens + greatest(0, extract(epoch from (${now}::timestamptz - b.updated_at))) * ${rule.perSecond}),
-        updated_at = greatest(b.updated_at, ${now}::timestamptz)
-      returning tokens
-    )
-    select least(${wanted}, floor(tokens))::int as given from old`.execute(database.read);
-  const given = rows[0]!.given;
-  if (given <= 0) return 0;
-  const { numUpdatedRows } = await database.read.updateTable('rate_bucket')
-    .set((e) => ({ tokens: e('tokens', '-', given) }))
-    .where('key', '=', key).where('tokens', '>=', given).executeTakeFirst();
-  return numUpdatedRows === 1n ? given : 0;
+const maxDraws = 3;
+
+/** At most `wanted` whole tokens; fewer when there are fewer. Another node may be quicker with the last ones: then again. */
+async function drawFromBucket(database: Database, draw: { readonly key: string; readonly rule: RateRule; readonly wanted: number; readonly now: Date }): Promise<number> {
+  for (let attempt = 1; attempt <= maxDraws; attempt++) {
+    const given = Math.min(draw.wanted, Math.floor(await refill(database, draw)));
+    if (given <= 0) return 0;
+    const { numUpdatedRows } = await database.read.updateTable('rate_bucket')
+      .set((e) => ({ tokens: e('tokens', '-', given) }))
+      .where('key', '=', draw.key).where('tokens', '>=', given).executeTakeFirst();
+    if (numUpdatedRows === 1n) return given;
+  }
+  return 0;
+}
+
+/** One statement: adds what the time that went by brings, and tells what is in the bucket. */
+async function refill(database: Database, { key, rule, now }: { readonly key: string; readonly rule: RateRule; readonly now: Date }): Promise<number> {
+  const { rows } = await sql<{ tokens: number }>`
+    insert into rate_bucket as b (key, tokens, updated_at) values (${key}, ${rule.burst}, ${now})
+    on conflict (key) do update set
+      tokens = least(${rule.burst}, b.tokens + greatest(0, extract(epoch from (${now}::timestamptz - b.updated_at))) * ${rule.perSecond}),
+      updated_at = greatest(b.updated_at, ${now}::timestamptz)
+    returning tokens`.execute(database.read);
+  return rows[0]!.tokens;
 }

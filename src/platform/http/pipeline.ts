@@ -90,7 +90,7 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   const { scope } = request;
   if (scope === null) throw refusal('access.not_found');
   try {
-    return await performFor(services, operation, request, { account, caller, scope, now, ifMatch: content.ifMatch, minRevision: content.minRevision, input });
+    return await performFor(services, operation, request, { account, caller, scope, now, content, minRevision: content.minRevision, input });
   } catch (error) {
     // Endpoints of OAuth count their own, by issuer.
     if (caller === null && operation.dialect === 'api' && error instanceof Refusal && error.record.status === 401) anonymous(error.code);
@@ -104,7 +104,7 @@ async function performFor(services: PipelineServices, operation: AnyOperation, r
   for (let run = 1; ; run++) {
     const call = await createCall(services, request, { ...fixed, minRevision });
     try {
-      return await decideAndAct(services, operation, call, fixed.input);
+      return await decideAndAct(services, operation, call, fixed);
     } catch (error) {
       if (!(error instanceof Rerun)) throw error;
       if (run >= maxReruns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
@@ -142,7 +142,8 @@ interface Fixed {
   readonly caller: Caller | null;
   readonly scope: ScopePath;
   readonly now: Date;
-  readonly ifMatch: number | null;
+  readonly content: RequestContent;
+  /** What the caller asked for, or more after a run in vain. */
   readonly minRevision: number | null;
   readonly input: InputOf<InputSchemas>;
 }
@@ -174,7 +175,7 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
     log: request.log,
     signal: request.signal,
     address: request.address,
-    ifMatch: fixed.ifMatch,
+    ifMatch: fixed.content.ifMatch,
     acts,
     effects,
     uid: services.randomness.uid,
@@ -190,7 +191,7 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
   };
 }
 
-async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, idempotencyKey: string | null): Promise<Reply> {
+async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: OwnCall, { input, content }: Fixed): Promise<Reply> {
   let prepared: unknown;
   try {
     const found = await authorize(services, operation, call, input);
@@ -200,7 +201,7 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
     throw error;
   }
   if (operation.write === undefined) return asReply(prepared, operation);
-  const key = keyOf(operation, call, input, idempotencyKey);
+  const key = keyOf(operation, call, input, content.idempotencyKey);
   const answer = await services.database.transaction(async (tx) => {
     call.acts.length = 0;
     call.effects.length = 0;

@@ -126,10 +126,12 @@ type Handle = (operation: AnyOperation, levelsOfPath: readonly string[], request
 
 /** The operations, and on each of their paths a refusal of every other method. */
 function addRoutes(services: ServerServices, fastify: FastifyInstance, { operations, handle }: { operations: readonly AnyOperation[]; handle: Handle }): void {
-  const offered = new Map<string, string[]>();
+  const offered = new Map<string, { readonly url: string; readonly here: string[] }>();
   for (const operation of operations) {
     for (const route of routesOf(operation)) {
-      offered.set(route.url, [...(offered.get(route.url) ?? []), operation.method]);
+      // Paths that differ in the names of parameters only are one to the router.
+      const shape = route.url.replaceAll(/(?<!:):\w+/g, ':');
+      offered.set(shape, { url: route.url, here: [...(offered.get(shape)?.here ?? []), operation.method] });
       fastify.route({
         method: operation.method,
         url: route.url,
@@ -138,7 +140,7 @@ function addRoutes(services: ServerServices, fastify: FastifyInstance, { operati
       });
     }
   }
-  for (const [url, here] of offered) {
+  for (const { url, here } of offered.values()) {
     fastify.route({
       method: methods.filter((method) => !here.includes(method)),
       url,

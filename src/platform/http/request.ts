@@ -1,0 +1,128 @@
+/** What came over the wire, read strictly: credentials and addresses at once, the content only when somebody is admitted. */
+import type { FastifyRequest } from 'fastify';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { refusal } from '#kernel/errors.ts';
+import { parseJson } from '#kernel/json.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import { parseScope } from '#kernel/scope.ts';
+
+export const defaultBodyBytes = 1024 * 1024;
+/** 4 MiB of documents and what is around them. */
+export const applyBodyBytes = 4 * 1024 * 1024 + 64 * 1024;
+
+const jsonLimits = { maxBytes: applyBodyBytes, maxDepth: 64, maxNodes: 400_000 };
+/** Parameters RFC 8693 §2.1 and RFC 8707 §2 allow more than once. */
+const repeatable = new Set(['audience', 'resource']);
+
+/** Reading it costs time and may fail, so nobody unknown has it read. */
+export interface RequestContent {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+  readonly ifMatch: number | null;
+  readonly minRevision: number | null;
+  readonly idempotencyKey: string | null;
+}
+
+export function readContent(operation: AnyOperation, request: FastifyRequest): RequestContent {
+  const { account: _account, org: _org, project: _project, ...params } = request.params as Record<string, string>;
+  const query = singleValues(request.query as Record<string, unknown>);
+  const body = readBody(operation, request);
+  // No column can hold it, and no name, tag or text needs it.
+  if ([params, query, body].some(holdsNul)) throw refusal('request.malformed', { say: 'the character U+0000 is not accepted' });
+  return { params, query, body, ifMatch: readIfMatch(request), minRevision: readMinRevision(request), idempotencyKey: readIdempotencyKey(request) };
+}
+
+/** Null when it is not a scope path: then nothing is there. */
+export function scopeOf(request: FastifyRequest): ScopePath | null {
+  const { org, project } = request.params as Record<string, string | undefined>;
+  if (org === undefined) return parseScope('/');
+  return org === '' ? null : parseScope(project === undefined ? org : `${org}/${project}`);
+}
+
+/** One credential, one way: a Bearer header. Null = none; empty = one that cannot be accepted. */
+export function bearerToken(request: FastifyRequest): string | null {
+  const given = request.raw.headersDistinct['authorization'];
+  if (given === undefined) return null;
+  // Node would take the first of several and a proxy perhaps the last.
+  const found = given.length === 1 ? /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(given[0]!) : null;
+  return found === null ? '' : found[1]!;
+}
+
+/** The peer, unless it is a trusted proxy: then the last address of `X-Forwarded-For` that is not one. */
+export function clientAddress(request: FastifyRequest, trusted: readonly string[]): string {
+  const peer = request.socket.remoteAddress ?? '';
+  if (trusted.length === 0 || !isTrusted(peer, trusted)) return peer;
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').map((part) => part.trim()).reverse();
+  return forwarded.find((address) => isIP(address) !== 0 && !isTrusted(address, trusted)) ?? peer;
+}
+
+function isTrusted(address: string, trusted: readonly string[]): boolean {
+  if (isIP(address) === 0) return false;
+  const parsed = ipaddr.process(address);
+  return trusted.some((entry) => {
+    const range = entry.includes('/') ? ipaddr.parseCIDR(entry) : null;
+    if (range === null) return ipaddr.process(entry).toNormalizedString() === parsed.toNormalizedString();
+    return range[0].kind() === parsed.kind() && parsed.match(range);
+  });
+}
+
+function singleValues(query: Record<string, unknown>): Record<string, unknown> {
+  for (const [name, value] of Object.entries(query)) {
+    if (Array.isArray(value)) throw refusal('request.invalid', { errors: [{ pointer: `/${name}`, message: 'is given more than once' }] });
+  }
+  return { ...query };
+}
+
+function readBody(operation: AnyOperation, request: FastifyRequest): unknown {
+  const bytes = request.body as Buffer | undefined;
+  if (bytes === undefined || bytes.length === 0) return undefined;
+  const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
+  if (operation.dialect === 'oauth') return readForm(bytes, type);
+  if (type !== 'application/json' && !type.endsWith('+json')) throw refusal('request.unsupported_type', { say: 'send `application/json`' });
+  const parsed = parseJson(bytes, jsonLimits);
+  if ('problem' in parsed) throw refusal('request.malformed', { say: `${parsed.problem} at byte ${parsed.offset}` });
+  return parsed.value;
+}
+
+function readForm(bytes: Buffer, type: string): Record<string, unknown> {
+  if (type !== 'application/x-www-form-urlencoded') throw refusal('request.unsupported_type', { say: 'send `application/x-www-form-urlencoded`' });
+  const form: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [name, value] of new URLSearchParams(bytes.toString('utf8'))) {
+    if (repeatable.has(name)) form[name] = [...((form[name] as string[] | undefined) ?? []), value];
+    else if (Object.hasOwn(form, name)) throw refusal('request.invalid', { errors: [{ pointer: `/${name}`, message: 'is given more than once' }] });
+    else form[name] = value;
+  }
+  return { ...form };
+}
+
+/** Values and names; the depth is bounded by what was parsed. */
+function holdsNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  return Array.isArray(value) ? value.some(holdsNul) : Object.entries(value).some(([name, item]) => name.includes('\0') || holdsNul(item));
+}
+
+function readIfMatch(request: FastifyRequest): number | null {
+  const header = request.headers['if-match'];
+  if (header === undefined || header === '*') return null;
+  const found = /^"(\d{1,15})"$/.exec(header);
+  if (found === null) throw refusal('resource.precondition');
+  return Number(found[1]);
+}
+
+function readMinRevision(request: FastifyRequest): number | null {
+  const header = request.headers['sallyport-min-revision'];
+  if (header === undefined) return null;
+  if (typeof header !== 'string' || !/^\d{1,15}$/.test(header)) throw refusal('request.malformed', { say: 'the header `Sallyport-Min-Revision` must be one whole number' });
+  return Number(header);
+}
+
+function readIdempotencyKey(request: FastifyRequest): string | null {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return null;
+  if (typeof header !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(header)) throw refusal('request.malformed', { say: 'the header `Idempotency-Key` must be 1 to 255 printable characters' });
+  return header;
+}

@@ -12,6 +12,7 @@ import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
 import { getValue, secretDelivery, secrets } from '#features/secrets/feature.ts';
 import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
+import type { AttemptDesk } from '#features/runners/schema.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
 import { assert } from '#kernel/errors.ts';
@@ -61,6 +62,7 @@ export interface App {
   readonly operations: readonly AnyOperation[];
   readonly server: HttpServer;
   readonly snapshots: Snapshots;
+  readonly desk: AttemptDesk;
   start(): Promise<{ readonly url: string }>;
   stop(): Promise<void>;
 }
@@ -145,9 +147,10 @@ export function createApp(services: AppServices): App {
   const operations = [...manifests.flatMap((manifest) => manifest.operations ?? []), ...healthOperations({ database, metrics })];
   const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
   return {
-    kinds, operations, server, snapshots,
+    kinds, operations, server, snapshots, desk,
     async start() {
       await snapshots.start();
+      await desk.listen();
       jobs.start();
       return server.listen();
     },

@@ -108,7 +108,7 @@ export function executionsFeature(services: ExecutionServices): Manifest {
     name: 'execution.abort',
     summary: 'Stops an execution: running steps are told to end, nothing new starts',
     method: 'POST',
-    path: '{scope}/executions/{id}:abort',
+    path: '{scope}/executions/{id}/abort',
     levels: ['project'],
     input: { params: identified },
     output: executionView,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { PgLogin } from '#platform/database/embedded.ts';
 import { atEnd } from '../endings.ts';
-import { takeCopy } from './ready-copies.ts';
+import { makeBlank, takeCopy } from './ready-copies.ts';
 import { asOwner, loginsVariable, startTestServer } from './server.ts';
 import type { ServerLogins, TestServer } from './server.ts';
 
@@ -20,10 +20,10 @@ export interface TestDatabase {
 
 let ownServer: Promise<TestServer> | undefined;
 
-/** A database of its own for the caller, on the one server of the run. */
-export async function testDatabase(): Promise<TestDatabase> {
+/** A database of its own for the caller, on the one server of the run; `migrated: false` gives one without any table. */
+export async function testDatabase({ migrated = true }: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
   const server = await serverLogins();
-  const database = await asOwner(server.owner, takeCopy);
+  const database = await asOwner(server.owner, migrated ? takeCopy : makeBlank);
   const owner = { ...server.owner, database };
   const application = { ...server.application, database };
   return {

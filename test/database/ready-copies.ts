@@ -44,9 +44,14 @@ export async function takeCopy(client: Client): Promise<string> {
   return rows[0]?.name ?? makeCopy(client);
 }
 
-async function makeCopy(client: Client): Promise<string> {
+const makeCopy = (client: Client): Promise<string> => makeFrom(client, templateName);
+
+/** Makes a database as a new server has it. */
+export const makeBlank = (client: Client): Promise<string> => makeFrom(client, 'template0');
+
+async function makeFrom(client: Client, template: string): Promise<string> {
   const { rows } = await client.query<{ name: string }>(`select 'test_' || replace(gen_random_uuid()::text, '-', '') as name`);
   const name = rows[0]?.name ?? '';
-  await client.query(`create database ${name} template ${templateName} strategy file_copy`);
+  await client.query(`create database ${name} template ${template} strategy file_copy`);
   return name;
 }

@@ -4,6 +4,7 @@ import type { Manifest } from '#kernel/manifest.ts';
 import { bulkOperations } from './apply.ts';
 import type { ResourceServices } from './operations.ts';
 import { operationsOf } from './operations.ts';
+import { forgetOldChanges } from './snapshots.ts';
 
 export { page } from './operations.ts';
 export type { ResourceServices } from './operations.ts';
@@ -18,5 +19,9 @@ export { authorOf, changeAs, openSecret, writeAs } from './change.ts';
 
 export function resourcesFeature(services: ResourceServices): Manifest {
   const kinds: Kinds = services.kinds;
-  return { name: 'resources', operations: [...[...kinds.kinds.values()].flatMap((kind) => operationsOf(services, kind)), ...bulkOperations(services)] };
+  return {
+    name: 'resources',
+    operations: [...[...kinds.kinds.values()].flatMap((kind) => operationsOf(services, kind)), ...bulkOperations(services)],
+    jobs: [{ name: 'access.forget', everyMs: 3_600_000, run: () => forgetOldChanges(services.database, services.clock) }],
+  };
 }

@@ -8,6 +8,7 @@ import { Reply } from '#kernel/operation.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
+import type { Clock } from '#platform/clock.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { ChangeServices } from './change.ts';
 import { planCall, readyChange, writeChange } from './change.ts';
@@ -20,6 +21,7 @@ import { loadByUid } from './store.ts';
 import { viewOf } from './view.ts';
 
 export interface ResourceServices extends ChangeServices {
+  readonly clock: Clock;
   readonly cursors: Cursors;
 }
 

@@ -18,6 +18,13 @@ export const accessChannel = 'sallyport_access';
 /** As stored in `access_change`. */
 export type StoredChange = { readonly put: ResourceRow } | { readonly remove: string };
 
+/** How long changes are kept for nodes to follow; one that missed more loads the rows again. */
+const changesKeptMs = 86_400_000;
+
+export async function forgetOldChanges(database: Database, clock: Clock): Promise<void> {
+  await database.read.deleteFrom('access_change').where('at', '<', new Date(clock.now().getTime() - changesKeptMs)).execute();
+}
+
 export interface Snapshots {
   /** The account's world, confirmed within the bound; catches up to `minRevision` first when asked. */
   world(accountId: string, minRevision?: number | null): Promise<World>;

@@ -284,7 +284,7 @@ describe('finding an isolation', () => {
   });
 });
 
-test('the same holds for a runner that is not root', { skip: runsAsRoot ? false : 'this is that run' }, async () => {
+test('the same holds for a runner that is not root', { skip: runsAsRoot ? false : 'needs: root' }, async () => {
   const { code, report } = await runUnprivileged(import.meta.filename, []);
   assert.equal(code, 0, report);
 });

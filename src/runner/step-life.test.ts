@@ -111,7 +111,7 @@ for (const { name, isolation, skip } of isolations) {
       assert.equal(stdout, 'hello', stderr);
     });
 
-    test('programs that insist on a name find one', { skip: hasProcessNamespace(isolation) ? false : 'the user has no name outside a view of its own' }, async () => {
+    test('programs that insist on a name find one', { skip: hasProcessNamespace(isolation) ? false : 'needs: process namespace' }, async () => {
       assert.equal((await world.run({ isolation, script: 'id -un; id -gn; echo ~' })).stdout, 'step\nstep\n/home/step\n');
     });
 
@@ -306,7 +306,7 @@ test('a launcher that hangs is ended', async () => {
   rmSync(directory, { recursive: true });
 });
 
-test('the same holds under bubblewrap for a runner that is not root', { skip: runsAsRoot ? false : 'this is that run' }, async () => {
+test('the same holds under bubblewrap for a runner that is not root', { skip: runsAsRoot ? false : 'needs: root' }, async () => {
   const { code, report } = await runUnprivileged(import.meta.filename, ['--test-name-pattern=under bubblewrap']);
   assert.equal(code, 0, report);
 });

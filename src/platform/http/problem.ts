@@ -1,5 +1,5 @@
 /** The only place where a failure becomes an answer. Problem details (RFC 9457), or the words of OAuth. */
-import { ZodError } from 'zod';
+import type { ZodError } from 'zod';
 import type { z } from 'zod';
 import type { FieldError } from '#kernel/errors.ts';
 import { Refusal, refusal } from '#kernel/errors.ts';

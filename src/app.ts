@@ -14,6 +14,7 @@ import { getValue, secretDelivery, secrets } from '#features/secrets/feature.ts'
 import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
 import type { AttemptDesk } from '#features/runners/schema.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
+import { manifestBody } from '#features/resources/schema.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
@@ -29,6 +30,7 @@ import { forgetOldKeys } from '#platform/http/idempotency.ts';
 import { createRates } from '#platform/http/limits.ts';
 import type { Gate } from '#platform/http/pipeline.ts';
 import { healthOperations } from '#platform/http/health.ts';
+import { publishedOperations } from '#platform/http/published.ts';
 import type { Jobs } from '#platform/jobs.ts';
 import { createJobs } from '#platform/jobs.ts';
 import type { Keyring } from '#platform/keyring.ts';
@@ -36,6 +38,8 @@ import type { Log } from '#platform/log.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Outbound } from '#platform/outbound.ts';
 import type { DataKey } from '#platform/sealing.ts';
+import { apiVersion, openApi } from '#surfaces/openapi.ts';
+import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 export const features = [
@@ -144,7 +148,11 @@ export function createApp(services: AppServices): App {
     countAnonymous: (refused) => refusals.count(refused),
   };
   const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() }, { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) }], log);
-  const operations = [...manifests.flatMap((manifest) => manifest.operations ?? []), ...healthOperations({ database, metrics })];
+  const operations: readonly AnyOperation[] = [
+    ...manifests.flatMap((manifest) => manifest.operations ?? []),
+    ...healthOperations({ database, metrics }),
+    ...publishedOperations({ openApi: () => openApi(operations, { version: apiVersion, kinds }), schemas: () => manifestSchemas(kinds, manifestBody) }),
+  ];
   const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
   return {
     kinds, operations, server, snapshots, desk,

@@ -23,6 +23,11 @@ export function marked<T extends z.ZodType>(schema: T, mark: Mark): T {
   return own;
 }
 
+/** The mark of this very schema; what it wraps or contains has marks of its own. */
+export function markOf(schema: z.core.$ZodType): Mark | undefined {
+  return marks.get(schema as z.ZodType);
+}
+
 const reference = z.string().regex(referencePattern, { error: 'must be a reference such as `x`, `org.x` or `account.x`' });
 
 /** A reference to a resource of one kind, or of the kind another field of the same object names. */

@@ -1,0 +1,54 @@
+/** A claim mapping's document → what can be evaluated: conditions, grants, label. Pure; outside text ends here. */
+import type { MappingGrant } from '#kernel/caller.ts';
+import type { Draft } from '#kernel/kind.ts';
+import { durationSeconds } from '#kernel/marks.ts';
+import { compileMatcher, noClaims, readPointer } from '#kernel/matcher.ts';
+import type { MatcherSpec } from '#kernel/matcher.ts';
+import { compileLabel } from './label.ts';
+import type { ClaimMappingFacts, ClaimMappingSpec, CompiledCondition, ConditionSpec } from './schema.ts';
+import type { CompiledGrant } from './scope-grant.ts';
+import { compileGrant, isMiss } from './scope-grant.ts';
+
+export const defaultTtlSeconds = 900;
+
+/** The issuer of a mapping whose reference dangles: nobody's uid. */
+const nobody = 'dangling';
+
+export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): ClaimMappingFacts {
+  const conditions = spec.when.map(compileCondition);
+  const grants = spec.grants.map((grant, i) => compileGrant(grant, i, { at: scope, refs })).filter((grant) => grant !== null);
+  const targets = grants.flatMap((grant) => grant.targets());
+  return {
+    issuerUid: refs('/issuer') ?? nobody,
+    mayAdminister: spec.mayAdminister === true,
+    conditions,
+    grants,
+    ttlSeconds: spec.session?.ttl === undefined ? defaultTtlSeconds : durationSeconds(spec.session.ttl),
+    label: spec.session?.label === undefined ? null : compileLabel(spec.session.label),
+    spec,
+    grantsFor: (claims) => (allHold(conditions, claims) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
+    allGrants: () => targets,
+  };
+}
+
+function grantOf(grant: CompiledGrant, claims: Readonly<Record<string, unknown>>): MappingGrant[] {
+  const outcome = grant.resolve(claims);
+  return isMiss(outcome) ? [] : [outcome];
+}
+
+/** An empty list would hold for everybody; the schema refuses it, and so does this. */
+export function allHold(conditions: readonly CompiledCondition[], claims: Readonly<Record<string, unknown>>): boolean {
+  return conditions.length > 0 && conditions.every((condition) => condition.holds(readPointer(claims, condition.claim)));
+}
+
+function compileCondition(spec: ConditionSpec): CompiledCondition {
+  const expected = matcherOf(spec);
+  const matches = compileMatcher(expected);
+  return { claim: spec.claim, expected, holds: (actual) => actual !== undefined && actual !== null && matches(actual, noClaims) };
+}
+
+function matcherOf({ equals, oneOf, glob }: ConditionSpec): MatcherSpec {
+  if (equals !== undefined) return { equals };
+  if (oneOf !== undefined) return { oneOf };
+  return glob === undefined ? { exists: true } : { glob };
+}

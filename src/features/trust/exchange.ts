@@ -1,0 +1,160 @@
+/** Claims in: an outside token for a session (RFC 8693). */
+import { createHash } from 'node:crypto';
+import { Refusal, refusal } from '#kernel/errors.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import type { Call } from '#platform/call.ts';
+import type { Tx } from '#platform/database/database.ts';
+import type { TrustedIssuer } from './account-trust.ts';
+import { findIssuer, mappingsOf } from './account-trust.ts';
+import type { IssuerKeys } from './keys.ts';
+import { legible } from './label.ts';
+import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
+import { explainAll, matchAll } from './match.ts';
+import { proofOf } from './proof.ts';
+import type { RefusedExchanges } from './refused-exchanges.ts';
+import type { RecordedMapping } from './schema.ts';
+import type { SessionTokens } from './session-token.ts';
+import { inForceAt } from './sessions.ts';
+import { principalOf, standingOf } from './standing.ts';
+import { isStorable } from './storable.ts';
+import type { Proof, StoredSession } from './store.ts';
+import { insertSession, keepVersions } from './store.ts';
+import { tokenRefusal } from './token-refusal.ts';
+import { readToken, verifyToken } from './verify.ts';
+import type { VerifiedToken } from './verify.ts';
+import { subjectOf, workloadId } from './workload.ts';
+
+export interface ExchangeServices {
+  readonly kinds: Kinds;
+  readonly keys: IssuerKeys;
+  readonly tokens: SessionTokens;
+  readonly refused: RefusedExchanges;
+}
+
+/** How far a token came: what a refusal may be recorded with. */
+export interface Attempt {
+  readonly tokenHash: Buffer;
+  issuer?: TrustedIssuer;
+  verified?: VerifiedToken;
+  subject?: string;
+  outcomes?: readonly MappingOutcome[];
+}
+
+/** A session that only has to be written. */
+export interface ReadySession {
+  readonly session: StoredSession;
+  readonly token: string;
+  readonly expiresInSeconds: number;
+  readonly mappings: readonly IssuerMapping[];
+}
+
+/** Whatever is wrong with the token, the caller is told the same; the cause is in the audit. */
+export async function prepareSession(services: ExchangeServices, call: Call, token: string): Promise<ReadySession> {
+  await services.refused.admit(call.address);
+  const attempt: Attempt = { tokenHash: createHash('sha256').update(token).digest() };
+  try {
+    return await exchange(services, call, token, attempt);
+  } catch (error) {
+    throw error instanceof Refusal ? await services.refused.record(call, attempt, error) : error;
+  }
+}
+
+async function exchange(services: ExchangeServices, call: Call, token: string, attempt: Attempt): Promise<ReadySession> {
+  const preview = readToken(token);
+  const issuer = (attempt.issuer = registeredIssuer(call, preview.unverifiedIssuer));
+  const keys = await services.keys.keysFor({ accountId: call.account.id, ...issuer }, preview);
+  const verified = (attempt.verified = await verifyToken(preview, issuer.facts.rules, keys, call.now));
+  const subject = (attempt.subject = knownSubject(issuer, verified));
+  const matches = matchingMappings(call, issuer, attempt);
+  const session = newSession(call, { issuer, verified, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash });
+  refuseDead(services, call, session);
+  return ready(services, call, session, matches);
+}
+
+function registeredIssuer(call: Call, unverifiedIssuer: string): TrustedIssuer {
+  const issuer = findIssuer(call.world, unverifiedIssuer);
+  if (issuer === undefined) throw refusal('trust.unknown_issuer', { because: 'no TrustedIssuer has this `issuer`' });
+  return issuer;
+}
+
+function knownSubject(issuer: TrustedIssuer, { claims }: VerifiedToken): string {
+  if (!isStorable(claims)) throw refusal('trust.refused', { because: 'a claim holds the character U+0000', evidence: { check: 'claims' } });
+  const subject = subjectOf(issuer.facts, claims);
+  if (subject !== null) return subject;
+  const expected = issuer.facts.subjectClaims ?? ['/sub'];
+  throw tokenRefusal('subject', `the workload's subject is made of ${expected.map((claim) => `\`${claim}\``).join(', ')}, which the token lacks or which are too long`, { expected });
+}
+
+function matchingMappings(call: Call, issuer: TrustedIssuer, attempt: Attempt): readonly Match[] {
+  const index = mappingsOf(call.world, issuer.uid);
+  const { claims } = attempt.verified!;
+  const matches = matchAll(index, claims);
+  if (matches.length > 0) return matches;
+  attempt.outcomes = explainAll(index, claims);
+  throw refusal('trust.no_mapping', { because: index.all.length === 0 ? 'the issuer has no claim mappings' : 'no claim mapping of the issuer matches' });
+}
+
+interface NewSession {
+  readonly issuer: TrustedIssuer;
+  readonly verified: VerifiedToken;
+  readonly subject: string;
+  readonly matches: readonly Match[];
+  readonly proof: Proof;
+  readonly tokenHash: Buffer;
+}
+
+/** Each mapping's part ends on its own, the session with the last of them, and nothing of it after the outside token. */
+function newSession(call: Call, parts: NewSession): StoredSession {
+  const { issuer, verified, subject, matches } = parts;
+  const nowSeconds = Math.ceil(call.now.getTime() / 1_000);
+  const lastSecond = Math.floor(verified.expiresAtSeconds);
+  if (lastSecond <= nowSeconds) throw tokenRefusal('expiry', 'the token has expired, or does in less than a second', { expected: nowSeconds, actual: verified.expiresAtSeconds });
+  const mappings = matches.map(({ mapping, grants }): RecordedMapping => ({
+    mappingUid: mapping.uid, version: mapping.version, grants, mayAdminister: mapping.facts.mayAdminister,
+    expiresAtMs: Math.min(nowSeconds + mapping.facts.ttlSeconds, lastSecond) * 1_000,
+  }));
+  return {
+    accountId: call.account.id, id: call.uid(), issuerUid: issuer.uid, issuer: issuer.facts.rules.issuer, subject,
+    label: labelOf(parts), claims: verified.claims, proof: parts.proof, mappings, tokenHash: parts.tokenHash, createdAt: call.now,
+    expiresAt: new Date(Math.max(...mappings.map(({ expiresAtMs }) => expiresAtMs))), revokedAt: null, revokedBy: null,
+  };
+}
+
+function labelOf({ issuer, verified, subject, matches }: NewSession): string {
+  const label = matches.map(({ mapping }) => mapping.facts.label).find((each) => each !== null);
+  return label?.(verified.claims) ?? legible(`${issuer.path}:${subject}`);
+}
+
+/** A mapping may match and yet grant nothing: its role is gone, or the scope a claim names does not exist. */
+function refuseDead({ kinds }: ExchangeServices, call: Call, session: StoredSession): void {
+  if (standingOf(call.world, kinds, inForceAt(session, call.now.getTime()), call.now).lives) return;
+  throw refusal('trust.no_mapping', { because: 'the claim mappings that match grant nothing now: check their roles, resource groups and scopes' });
+}
+
+async function ready({ tokens }: ExchangeServices, call: Call, session: StoredSession, matches: readonly Match[]): Promise<ReadySession> {
+  const expiresAtSeconds = session.expiresAt.getTime() / 1_000;
+  const token = await tokens.sign(call.account.id, {
+    issuer: tokens.issuerOf(call.account.identifier),
+    workloadId: workloadId(session.issuer, session.subject),
+    sessionId: session.id,
+    issuedAtSeconds: Math.floor(call.now.getTime() / 1_000),
+    expiresAtSeconds,
+  });
+  return { session, token, expiresInSeconds: Math.floor(expiresAtSeconds - call.now.getTime() / 1_000), mappings: matches.map(({ mapping }) => mapping) };
+}
+
+/** One transaction with the audit row. */
+export async function writeSession(tx: Tx, call: Call, { session, mappings }: ReadySession): Promise<void> {
+  await insertSession(tx, session);
+  await keepVersions(tx, session.accountId, mappings, call.now);
+  call.note({
+    actor: principalOf(session),
+    session: session.id,
+    resource: { kind: 'session', uid: session.id, path: session.label },
+    claims: session.claims,
+    detail: {
+      issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,
+      mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path })),
+    },
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * Keys of issuers, kept between tokens. They are asked for again before they are old, when a token names one that is not
+ * known, and never more often than the issuer can bear; what worked goes on working for a day while an issuer is away,
+ * over restarts too. An empty or broken set never replaces a good one.
+ */
+import { refusal } from '#kernel/errors.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { FetchedKeys, FetchServices } from './fetch-keys.ts';
+import { fetchKeys, readKeys } from './fetch-keys.ts';
+import type { CompactToken } from './jwt.ts';
+import type { IssuerFacts, KeySource } from './schema.ts';
+import { findKeys, saveKeys } from './store.ts';
+import type { KeySet } from './verify.ts';
+import { hasKeyFor } from './verify.ts';
+
+export interface RegisteredIssuer {
+  readonly accountId: string;
+  readonly uid: string;
+  readonly facts: IssuerFacts;
+}
+
+export interface IssuerKeys {
+  /** The keys to verify this token with. Throws `trust.keys_unavailable`. */
+  keysFor(issuer: RegisteredIssuer, token: CompactToken): Promise<KeySet>;
+}
+
+/** From here on they are asked for again beside the work; from `waitMs` on the work waits for the answer. */
+const refreshMs = 5 * 60_000;
+const waitMs = 15 * 60_000;
+/** How long keys are believed without a word from the issuer. */
+const staleMs = 24 * 3_600_000;
+/** A token that names an unknown key makes at most one call in this time. */
+const cooldownMs = 30_000;
+/** An issuer whose keys nobody has yet is tried again after this. */
+const retryMs = 5_000;
+const maxIssuers = 10_000;
+
+interface Held {
+  readonly fingerprint: string;
+  set: KeySet | null;
+  /** By the clock, since it outlives the process. */
+  fetchedAtMs: number;
+  /** Monotonic; of the last attempt, whatever came of it. */
+  triedMs: number;
+  because: string;
+  fetching: Promise<void> | null;
+}
+
+export function createIssuerKeys(services: FetchServices & { readonly database: Database }): IssuerKeys {
+  const { clock, database } = services;
+  const held = new Map<string, Promise<Held>>();
+
+  async function load(issuer: RegisteredIssuer, { fingerprint }: KeySource): Promise<Held> {
+    const state: Held = { fingerprint, set: null, fetchedAtMs: 0, triedMs: -Infinity, because: 'they were not fetched yet', fetching: null };
+    const kept = await findKeys(database.read, issuer.accountId, issuer.uid, fingerprint);
+    if (kept === null) return state;
+    return { ...state, set: readKeys(kept.jwks), fetchedAtMs: kept.fetchedAt.getTime() };
+  }
+
+  /** A changed source begins anew: keys of the old place say nothing about the new one. */
+  async function stateOf(issuer: RegisteredIssuer, source: KeySource): Promise<Held> {
+    const key = `${issuer.accountId} ${issuer.uid}`;
+    const known = held.get(key);
+    if (known !== undefined && (await known).fingerprint === source.fingerprint) return known;
+    if (held.size >= maxIssuers) held.delete(held.keys().next().value!);
+    const loading = load(issuer, source);
+    held.set(key, loading);
+    loading.catch(() => held.delete(key));
+    return loading;
+  }
+
+  function refresh(issuer: RegisteredIssuer, source: Exclude<KeySource, { from: 'inline' }>, state: Held): Promise<void> {
+    state.fetching ??= fetchKeys(services, issuer.facts.rules.issuer, source)
+      .then((fetched) => keep(issuer, state, fetched))
+      .catch((error: unknown) => void (state.because = error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        state.fetching = null;
+        state.triedMs = clock.monotonicMs();
+      });
+    return state.fetching;
+  }
+
+  async function keep(issuer: RegisteredIssuer, state: Held, { set, bytes }: FetchedKeys): Promise<void> {
+    state.set = set;
+    state.fetchedAtMs = clock.now().getTime();
+    await saveKeys(database.read, { accountId: issuer.accountId, issuerUid: issuer.uid, source: state.fingerprint, jwks: bytes, fetchedAt: clock.now() });
+  }
+
+  return {
+    async keysFor(issuer, token) {
+      const source = issuer.facts.keys;
+      if (source.from === 'inline') {
+        if (source.set === null) throw refusal('trust.keys_unavailable', { because: 'none of the keys given with the issuer can be used' });
+        return source.set;
+      }
+      const state = await stateOf(issuer, source);
+      const restedMs = clock.monotonicMs() - state.triedMs;
+      const ageMs = clock.now().getTime() - state.fetchedAtMs;
+      const mayAsk = restedMs >= (state.set === null ? retryMs : cooldownMs);
+      const mustKnow = state.set === null || ageMs >= waitMs || !hasKeyFor(token, state.set);
+      if (mustKnow) await (mayAsk ? refresh(issuer, source, state) : state.fetching);
+      else if (ageMs >= refreshMs && mayAsk) void refresh(issuer, source, state);
+      if (state.set === null || clock.now().getTime() - state.fetchedAtMs >= staleMs) throw refusal('trust.keys_unavailable', { because: state.because });
+      return state.set;
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/** Which mappings of an issuer match verified claims, and why the others do not. Pure. */
+import type { MappingGrant } from '#kernel/caller.ts';
+import { readPointer } from '#kernel/matcher.ts';
+import type { MatcherSpec } from '#kernel/matcher.ts';
+import { allHold } from './compile-mapping.ts';
+import type { ClaimMappingFacts, CompiledCondition } from './schema.ts';
+import type { ScopeMiss } from './scope-grant.ts';
+import { isMiss } from './scope-grant.ts';
+
+type Claims = Readonly<Record<string, unknown>>;
+
+export interface IssuerMapping {
+  readonly uid: string;
+  readonly version: number;
+  readonly path: string;
+  readonly facts: ClaimMappingFacts;
+}
+
+export interface Match {
+  readonly mapping: IssuerMapping;
+  /** At least one. */
+  readonly grants: readonly MappingGrant[];
+}
+
+/** The mappings of one issuer, so ordered that a token meets only those that may match it. Made by `indexMappings`. */
+export interface MappingIndex {
+  readonly all: readonly IssuerMapping[];
+  /** Claim → value → mappings that match only with this value. */
+  readonly byValue: ReadonlyMap<string, ReadonlyMap<unknown, readonly IssuerMapping[]>>;
+  readonly others: readonly IssuerMapping[];
+}
+
+export function indexMappings(mappings: readonly IssuerMapping[]): MappingIndex {
+  const byValue = new Map<string, Map<unknown, IssuerMapping[]>>();
+  const others: IssuerMapping[] = [];
+  for (const mapping of mappings) {
+    const pin = pinOf(mapping.facts.conditions);
+    if (pin === null) others.push(mapping);
+    else for (const value of pin.values) append(byValue, pin.claim, value, mapping);
+  }
+  return { all: mappings, byValue, others };
+}
+
+/** Every mapping whose conditions all hold and that grants something for these claims, in order of uid. */
+export function matchAll(index: MappingIndex, claims: Claims): readonly Match[] {
+  return candidates(index, claims)
+    .filter(({ facts }) => allHold(facts.conditions, claims))
+    .map((mapping) => ({ mapping, grants: mapping.facts.grantsFor(claims) }))
+    .filter(({ grants }) => grants.length > 0)
+    .toSorted((a, b) => (a.mapping.uid < b.mapping.uid ? -1 : 1));
+}
+
+export interface ConditionOutcome {
+  readonly claim: string;
+  readonly expected: MatcherSpec;
+  /** Null when the claim is missing. */
+  readonly actual: unknown;
+  readonly holds: boolean;
+}
+
+export interface MappingOutcome {
+  readonly mapping: IssuerMapping;
+  readonly matched: boolean;
+  readonly conditions: readonly ConditionOutcome[];
+  /** Scopes that could not be taken from a claim. */
+  readonly scopes: readonly (ScopeMiss & { readonly grant: number })[];
+}
+
+/** What each condition of each mapping said, the nearest to a match first. */
+export function explainAll(index: MappingIndex, claims: Claims): readonly MappingOutcome[] {
+  return index.all.map((mapping) => explain(mapping, claims)).toSorted((a, b) => distance(a) - distance(b) || (a.mapping.path < b.mapping.path ? -1 : 1));
+}
+
+function explain(mapping: IssuerMapping, claims: Claims): MappingOutcome {
+  const { facts } = mapping;
+  const conditions = facts.conditions.map(({ claim, expected, holds }): ConditionOutcome => {
+    const actual = readPointer(claims, claim);
+    return { claim, expected, actual: actual ?? null, holds: holds(actual) };
+  });
+  const scopes = facts.grants.flatMap((grant) => {
+    const outcome = grant.resolve(claims);
+    return isMiss(outcome) ? [{ ...outcome, grant: grant.index }] : [];
+  });
+  return { mapping, matched: conditions.every(({ holds }) => holds) && facts.grantsFor(claims).length > 0, conditions, scopes };
+}
+
+function distance({ matched, conditions }: MappingOutcome): number {
+  return matched ? -1 : conditions.filter(({ holds }) => !holds).length;
+}
+
+function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMapping[] {
+  const found = [...others];
+  for (const [claim, values] of byValue) found.push(...(values.get(readPointer(claims, claim)) ?? []));
+  return found;
+}
+
+/** A condition only a few values meet. */
+function pinOf(conditions: readonly CompiledCondition[]): { claim: string; values: ReadonlySet<unknown> } | null {
+  for (const { claim, expected } of conditions) if ('equals' in expected) return { claim, values: new Set([expected.equals]) };
+  for (const { claim, expected } of conditions) if ('oneOf' in expected) return { claim, values: new Set(expected.oneOf) };
+  return null;
+}
+
+function append(byValue: Map<string, Map<unknown, IssuerMapping[]>>, claim: string, value: unknown, mapping: IssuerMapping): void {
+  let ofClaim = byValue.get(claim);
+  if (ofClaim === undefined) byValue.set(claim, (ofClaim = new Map()));
+  const list = ofClaim.get(value);
+  if (list === undefined) ofClaim.set(value, [mapping]);
+  else list.push(mapping);
+}

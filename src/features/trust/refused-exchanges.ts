@@ -1,0 +1,127 @@
+/**
+ * Refused tokens: the caller learns nothing but a correlation id, the administrator everything. A verified token has a row
+ * of its own; one that only names a registered issuer is counted, and recorded as long as that stays few; for an unknown
+ * issuer there is a count and nothing else.
+ */
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import type { Recorder } from '#features/audit/feature.ts';
+import { Refusal, refusal } from '#kernel/errors.ts';
+import type { Act, Call } from '#platform/call.ts';
+import type { Clock } from '#platform/clock.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { RateRule, Rates } from '#platform/http/limits.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { Attempt } from './exchange.ts';
+import type { MappingOutcome } from './match.ts';
+import { principalOf } from './standing.ts';
+import { brief, isStorable } from './storable.ts';
+import type { TokenEvidence } from './verify.ts';
+
+export interface RefusalServices {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly rates: Rates;
+  readonly metrics: Pick<Metrics, 'exchanges'>;
+  readonly record: Recorder;
+  readonly refusals: { count(refused: { accountId: string | null; code: string; address: string; operation: string }): void };
+  /** Per address. */
+  readonly refusedExchangesPerMinute: number;
+}
+
+export interface RefusedExchanges {
+  /** Refuses an address that has used up its refusals; costs a well-behaved one nothing. */
+  admit(address: string): Promise<void>;
+  /** Records the refusal and gives what the caller is told instead of it. */
+  record(call: Call, attempt: Attempt, cause: Refusal): Promise<Refusal>;
+}
+
+const rowsPerMinute = 20;
+const minuteMs = 60_000;
+const maxIssuers = 10_000;
+const maxOutcomes = 20;
+const told = new Set(['trust.malformed', 'trust.unknown_issuer', 'trust.refused', 'trust.no_mapping']);
+
+export function createRefusedExchanges(services: RefusalServices): RefusedExchanges {
+  const rule: RateRule = { perSecond: services.refusedExchangesPerMinute / 60, burst: services.refusedExchangesPerMinute };
+  const written = new Map<string, { sinceMs: number; rows: number }>();
+
+  function mayWrite(key: string): boolean {
+    const nowMs = services.clock.monotonicMs();
+    let window = written.get(key);
+    if (window === undefined || nowMs - window.sinceMs >= minuteMs) {
+      if (written.size >= maxIssuers) written.delete(written.keys().next().value!);
+      written.set(key, (window = { sinceMs: nowMs, rows: 0 }));
+    }
+    window.rows += 1;
+    return window.rows <= rowsPerMinute;
+  }
+
+  return {
+    async admit(address) {
+      if (!(await services.rates.exhausted(rateKey(address), rule))) return;
+      throw refusal('request.rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(1 / rule.perSecond)) });
+    },
+    async record(call, attempt, cause) {
+      if (!cause.code.startsWith('trust.')) return cause;
+      const { issuer, verified } = attempt;
+      services.metrics.exchanges.inc({ outcome: 'refused' });
+      if (verified === undefined) {
+        const check = checkOf(cause);
+        services.refusals.count({ accountId: call.account.id, address: call.address, operation: issuer?.path ?? 'unknown issuer', code: check === undefined ? cause.code : `${cause.code}/${check}` });
+      }
+      if (issuer !== undefined && (verified !== undefined || mayWrite(`${call.account.id} ${issuer.uid}`))) {
+        const context = { accountId: call.account.id, now: call.now, caller: null, address: call.address, requestId: call.requestId, action: 'session.refused' };
+        await services.database.transaction((tx) => services.record(tx, context, [actOf(attempt, cause)]));
+      }
+      if (!told.has(cause.code)) return cause;
+      await services.rates.take(rateKey(call.address), rule).catch(unlessRefused);
+      return refusal('trust.refused', { because: `${cause.code}: ${cause.because ?? cause.message}`, cause });
+    },
+  };
+}
+
+/** What values a claim had is personal; which rule refused is not. */
+function actOf({ tokenHash, issuer, verified, subject, outcomes }: Attempt, cause: Refusal): Act {
+  const check = checkOf(cause);
+  const principal = issuer === undefined || subject === undefined ? undefined : principalOf({ issuer: issuer.facts.rules.issuer, subject, label: subject });
+  const evidence = cause.evidence === undefined ? {} : { evidence: brief(cause.evidence) };
+  const mappings = outcomes === undefined ? {} : { mappings: outcomes.slice(0, maxOutcomes).map(failuresOf) };
+  return {
+    outcome: 'refused',
+    ...(principal === undefined ? {} : { actor: principal }),
+    ...(issuer === undefined ? {} : { resource: { kind: 'trusted_issuer', uid: issuer.uid, path: issuer.path } }),
+    ...(verified === undefined ? {} : { claims: isStorable(verified.claims) ? verified.claims : brief(verified.claims) }),
+    detail: { code: cause.code, ...(check === undefined ? {} : { check }), because: brief(cause.because ?? cause.message), tokenSha256: tokenHash.toString('hex') },
+    diff: { ...evidence, ...mappings },
+  };
+}
+
+function failuresOf({ mapping, conditions, scopes }: MappingOutcome): unknown {
+  return {
+    mapping: mapping.path,
+    version: mapping.version,
+    failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected, actual }) => ({ claim, expected: brief(expected), actual: brief(actual) })),
+    ...(scopes.length === 0 ? {} : { scopes }),
+  };
+}
+
+function checkOf({ evidence }: Refusal): string | undefined {
+  return typeof evidence === 'object' && evidence !== null && 'check' in evidence ? (evidence as TokenEvidence).check : undefined;
+}
+
+/** Whoever has an IPv6 address has a /64 of them. */
+function rateKey(address: string): string {
+  const range = isIPv6(address) ? rangeOf(address) : address;
+  return `exchange:${createHash('sha256').update(range).digest('base64url')}`;
+}
+
+function rangeOf(address: string): string {
+  const parsed = ipaddr.process(address);
+  return parsed.kind() === 'ipv4' ? parsed.toString() : parsed.toNormalizedString().split(':').slice(0, 4).join(':');
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof Refusal)) throw error;
+}

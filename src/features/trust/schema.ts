@@ -1,0 +1,205 @@
+/** The words of trust: issuers, claim mappings and sessions. */
+import { z } from 'zod';
+import { selectorList } from '#features/access/schema.ts';
+import type { MappingFacts } from '#features/access/schema.ts';
+import type { MappingGrant } from '#kernel/caller.ts';
+import type { Noun } from '#kernel/kind.ts';
+import { duration, ref, scopePath } from '#kernel/marks.ts';
+import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { CompiledGrant } from './scope-grant.ts';
+import type { Label } from './label.ts';
+import { isLabel } from './label.ts';
+import { presetNames } from './presets.ts';
+import { supportedAlgorithms } from './verify.ts';
+import type { IssuerRules, KeySet } from './verify.ts';
+
+export const sessionNoun: Noun = { name: 'session', levels: ['account'], verbs: ['view', 'delete'] };
+
+export const maxSessionSeconds = 86_400;
+export const maxTokenLength = 16 * 1_024;
+
+const pointerPattern = /^(?:\/(?:[^/~]|~[01])*)+$/;
+export const claimPointer = z.string().max(512).regex(pointerPattern, { error: 'must be a JSON Pointer such as `/terraform_workspace_id`' });
+
+/** A bare name means the claim at the top of the token. */
+const claimName = z.string().min(1).max(512).refine((text) => !text.startsWith('/') || pointerPattern.test(text), { error: 'must be a claim or a JSON Pointer such as `/project_id`' });
+
+const printable = /^[\x21-\x7e]+$/;
+
+/** Compared byte for byte with `iss`, so it is never normalised. */
+const issuerUrl = z
+  .string()
+  .max(1_000)
+  .regex(printable, { error: 'must be a URL without spaces' })
+  .refine((text) => isPlainUrl(text) && !/[?#]/.test(text), { error: 'must be an https URL without user, query and fragment' });
+
+const httpUrl = z.string().max(2_000).regex(printable).refine(isPlainUrl, { error: 'must be an https URL without user and fragment' });
+
+const origin = z.string().max(300).refine((text) => URL.parse(text)?.origin === text, { error: 'must be an origin such as `https://keys.example.com`' });
+
+/** Plain http is accepted here and refused when keys are fetched, unless the operator has listed the origin. */
+function isPlainUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === '' && !text.includes('#');
+}
+
+const jwkSet = z
+  .looseObject({ keys: z.array(z.looseObject({})).min(1).max(50) })
+  .refine((set) => JSON.stringify(set).length <= 65_536, { error: 'must have at most 65536 characters' });
+
+const keySource = z
+  .strictObject({
+    discovery: z.literal(true).optional(),
+    allowedOrigins: z.array(origin).max(10).optional().describe('origins besides the issuer\'s own its `jwks_uri` may lead to'),
+    jwksUri: httpUrl.optional(),
+    jwks: jwkSet.optional().describe('for issuers that cannot be reached'),
+  })
+  .refine(({ discovery, jwksUri, jwks }) => [discovery, jwksUri, jwks].filter((each) => each !== undefined).length === 1, {
+    error: 'must be exactly one of `discovery: true`, `jwksUri` and `jwks`',
+  })
+  .refine(({ allowedOrigins, discovery }) => allowedOrigins === undefined || discovery === true, {
+    path: ['allowedOrigins'],
+    error: 'belongs to `discovery: true`',
+  });
+export type KeySourceSpec = z.infer<typeof keySource>;
+
+export const trustedIssuerSpec = z.strictObject({
+  issuer: issuerUrl,
+  preset: z.enum(presetNames).optional(),
+  audiences: z.array(z.string().min(1).max(1_000)).min(1, { error: 'must name at least one audience' }).max(50),
+  keys: keySource,
+  algorithms: z.array(z.enum(supportedAlgorithms as [string, ...string[]])).min(1, { error: 'must name at least one algorithm' }).max(20),
+  immutableClaims: z.array(claimName).max(50).optional(),
+  allowOtherAudiences: z.boolean().optional(),
+  clockSkewSeconds: z.number().int().min(0).max(60).optional(),
+  maxLifetime: duration({ minSeconds: 60, maxSeconds: 7 * 86_400 }).optional(),
+  acknowledgeOwnIssuer: z.literal(true).optional(),
+});
+export type TrustedIssuerSpec = z.infer<typeof trustedIssuerSpec>;
+
+const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()], { error: 'must be text, a number or true or false' });
+
+const condition = z
+  .strictObject({
+    claim: claimPointer,
+    equals: scalar.optional(),
+    oneOf: z.array(scalar).max(1_000).optional(),
+    glob: z.string().min(1).max(512).optional(),
+    exists: z.literal(true).optional(),
+  })
+  .refine(({ claim: _claim, ...matchers }) => Object.values(matchers).filter((each) => each !== undefined).length === 1, {
+    error: 'must have exactly one of `equals`, `oneOf`, `glob` and `exists: true`',
+  });
+export type ConditionSpec = z.infer<typeof condition>;
+
+/** zod leaves a key called `__proto__` out without a word. */
+const scopeMap = z.preprocess(
+  (value, context) => {
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) context.addIssue({ code: 'custom', message: '`__proto__` cannot be a value here' });
+    return value;
+  },
+  z.record(z.string().max(1_000), scopePath).refine((map) => Object.keys(map).length <= 2_000, { error: 'at most 2000 values' }),
+);
+
+const scopeFromClaim = z
+  .strictObject({
+    from: claimPointer,
+    map: scopeMap.optional(),
+    acceptMutable: z.literal(true).optional(),
+    reason: z.string().min(1).max(1_000).optional(),
+  })
+  .refine(({ acceptMutable, reason }) => (acceptMutable === undefined) === (reason === undefined), {
+    path: ['reason'],
+    error: '`acceptMutable: true` and its `reason` belong together',
+  });
+
+const grant = z
+  .strictObject({
+    role: ref('role'),
+    scope: z.union([scopePath, scopeFromClaim], { error: 'must be a scope path, or `{ from, map }`' }),
+    resourceGroup: ref('resource_group').optional(),
+    resources: selectorList.optional(),
+    includeChildScopes: z.boolean().optional(),
+  })
+  .refine(({ resourceGroup, resources }) => (resourceGroup === undefined) !== (resources === undefined), {
+    path: ['resources'],
+    error: 'either `resources` or `resourceGroup` is needed, not both',
+  })
+  .refine(({ resourceGroup, includeChildScopes }) => resourceGroup === undefined || includeChildScopes === undefined, {
+    path: ['includeChildScopes'],
+    error: 'belongs to `resources`; a resource group says it itself',
+  });
+export type GrantSpec = z.infer<typeof grant>;
+
+export const claimMappingSpec = z.strictObject({
+  issuer: ref('trusted_issuer'),
+  when: z.array(condition).min(1, { error: 'must have a condition: a mapping without one would match everybody' }).max(50),
+  condition: z.never({ error: 'conditions in CEL are not supported yet' }).optional(),
+  grants: z.array(grant).max(50),
+  session: z
+    .strictObject({
+      ttl: duration({ minSeconds: 1, maxSeconds: maxSessionSeconds }).optional(),
+      label: z.string().min(1).max(256).refine(isLabel, { error: 'must be text with claims in braces, such as `tfc:{/terraform_workspace_name}`' }).optional(),
+    })
+    .optional(),
+  mayAdminister: z.boolean().optional(),
+});
+export type ClaimMappingSpec = z.infer<typeof claimMappingSpec>;
+
+/** Where the keys of an issuer come from. `fingerprint` changes when the same place could mean other keys. */
+export type KeySource =
+  /** Null = none of them is usable; refused at save. */
+  | { readonly from: 'inline'; readonly set: KeySet | null; readonly fingerprint: string }
+  | { readonly from: 'jwks'; readonly url: string; readonly fingerprint: string }
+  | { readonly from: 'discovery'; readonly allowedOrigins: readonly string[]; readonly fingerprint: string };
+
+/** Facts of entries of kind `trusted_issuer`. */
+export interface IssuerFacts {
+  readonly rules: IssuerRules;
+  readonly keys: KeySource;
+  /** JSON Pointers; the preset's and those the issuer lists. */
+  readonly immutableClaims: ReadonlySet<string>;
+  readonly subjectClaims: readonly string[] | null;
+  readonly spec: TrustedIssuerSpec;
+}
+
+export interface CompiledCondition {
+  readonly claim: string;
+  readonly expected: MatcherSpec;
+  readonly holds: (actual: unknown) => boolean;
+}
+
+/** Facts of entries of kind `claim_mapping`: what access asks for, and what the exchange needs. */
+export interface ClaimMappingFacts extends MappingFacts {
+  readonly conditions: readonly CompiledCondition[];
+  readonly grants: readonly CompiledGrant[];
+  readonly ttlSeconds: number;
+  readonly label: Label | null;
+  readonly spec: ClaimMappingSpec;
+}
+
+/** A mapping as a session recorded it at its exchange. */
+export interface RecordedMapping {
+  readonly mappingUid: string;
+  readonly version: number;
+  readonly grants: readonly MappingGrant[];
+  readonly mayAdminister: boolean;
+  /** Milliseconds since 1970; each mapping's part of a session ends on its own. */
+  readonly expiresAtMs: number;
+}
+
+const time = z.iso.datetime({ precision: 3 });
+
+export const sessionView = z.strictObject({
+  id: z.uuid(),
+  issuer: z.string(),
+  subject: z.string(),
+  label: z.string(),
+  claims: z.unknown(),
+  mappings: z.array(z.strictObject({ uid: z.string(), path: z.string().nullable().describe('null when it is gone'), version: z.number().int(), expiresAt: time })),
+  createdAt: time,
+  expiresAt: time,
+  revokedAt: time.nullable(),
+  revokedBy: z.string().nullable(),
+});
+export type SessionView = z.infer<typeof sessionView>;

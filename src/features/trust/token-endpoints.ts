@@ -1,0 +1,118 @@
+/** The OAuth endpoints of an account: exchange (RFC 8693), introspection (RFC 7662), revocation (RFC 7009). */
+import { z } from 'zod';
+import type { AnyOperation } from '#kernel/operation.ts';
+import { Reply } from '#kernel/operation.ts';
+import { open, operation } from '#platform/call.ts';
+import type { Call } from '#platform/call.ts';
+import type { Database } from '#platform/database/database.ts';
+import type { Metrics } from '#platform/metrics.ts';
+import type { ExchangeServices } from './exchange.ts';
+import { prepareSession, writeSession } from './exchange.ts';
+import type { LiveServices } from './recognise.ts';
+import { liveSession } from './recognise.ts';
+import { maxTokenLength } from './schema.ts';
+import type { SessionTokens } from './session-token.ts';
+import { principalOf } from './standing.ts';
+import type { StoredSession } from './store.ts';
+import { findSession, revokeSessions } from './store.ts';
+import { accessTokenType, refuseOtherTargets, tokenAnswer, tokenRequest } from './token-request.ts';
+import { workloadId } from './workload.ts';
+
+export interface TokenServices extends ExchangeServices, LiveServices {
+  readonly database: Database;
+  readonly metrics: Pick<Metrics, 'exchanges'>;
+}
+
+/** Both standards: parameters nobody knows are ignored. */
+const tokenParameter = z.object({ token: z.string().max(maxTokenLength), token_type_hint: z.string().max(256).optional() });
+
+const introspection = z.strictObject({
+  active: z.boolean(),
+  iss: z.string().optional(),
+  aud: z.string().optional(),
+  sub: z.string().optional(),
+  client_id: z.string().optional(),
+  username: z.string().optional().describe('label of the session'),
+  token_type: z.literal('Bearer').optional(),
+  iat: z.number().int().optional(),
+  exp: z.number().int().optional(),
+  jti: z.string().optional(),
+});
+const inactive = { active: false };
+
+export function tokenEndpoints(services: TokenServices): AnyOperation[] {
+  const exchange = operation({
+    name: 'session.create',
+    summary: 'Trades the token of a trusted issuer for a session (RFC 8693)',
+    method: 'POST',
+    path: '{issuer}/oauth/token',
+    input: { body: tokenRequest },
+    output: tokenAnswer,
+    access: open('the subject token is the credential'),
+    audit: 'session.create',
+    dialect: 'oauth',
+    prepare: (call, { body }) => {
+      refuseOtherTargets(body, services.tokens.issuerOf(call.account.identifier));
+      return prepareSession(services, call, body.subject_token);
+    },
+    write: async (tx, call, _input, ready) => {
+      await writeSession(tx, call, ready);
+      call.afterCommit(() => services.metrics.exchanges.inc({ outcome: 'success' }));
+      return new Reply({ access_token: ready.token, issued_token_type: accessTokenType, token_type: 'Bearer', expires_in: ready.expiresInSeconds });
+    },
+  });
+
+  const introspect = operation({
+    name: 'session.introspect',
+    summary: 'Whether a session token is good now (RFC 7662)',
+    method: 'POST',
+    path: '{issuer}/oauth/introspect',
+    input: { body: tokenParameter },
+    output: introspection,
+    access: { shape: 'self' },
+    audit: null,
+    dialect: 'oauth',
+    prepare: async (call, { body }) => {
+      const id = await services.tokens.verify(call.account.id, body.token, call.now);
+      const live = id === null ? null : await liveSession(services, call.account.id, id, call.now);
+      return live === null ? inactive : activeView(services.tokens, call, live.session);
+    },
+  });
+
+  const revoke = operation({
+    name: 'session.give_back',
+    summary: 'Ends the session whose token is sent (RFC 7009)',
+    method: 'POST',
+    path: '{issuer}/oauth/revoke',
+    input: { body: tokenParameter },
+    output: null,
+    access: open('whoever holds a session token may end its session'),
+    audit: null,
+    dialect: 'oauth',
+    prepare: async (call, { body }) => {
+      const id = await services.tokens.verify(call.account.id, body.token, call.now);
+      return id === null ? null : findSession(services.database.read, call.account.id, id);
+    },
+    write: async (tx, call, _input, session: StoredSession | null) => {
+      if (session !== null) {
+        const principal = principalOf(session);
+        const ended = await revokeSessions(tx, call.account.id, { id: session.id }, { at: call.now, author: `workload:${principal.path}` });
+        const resource = { kind: 'session', uid: session.id, path: session.label };
+        if (ended > 0) call.note({ action: 'session.revoke', actor: principal, session: session.id, resource, claims: session.claims, detail: { sessions: ended } });
+        call.afterCommit(() => services.sessions.forget());
+      }
+      return new Reply(null);
+    },
+  });
+
+  return [exchange, introspect, revoke];
+}
+
+function activeView(tokens: SessionTokens, call: Call, session: StoredSession): z.infer<typeof introspection> {
+  const issuer = tokens.issuerOf(call.account.identifier);
+  const id = workloadId(session.issuer, session.subject);
+  return {
+    active: true, iss: issuer, aud: issuer, sub: id, client_id: id, username: session.label, token_type: 'Bearer',
+    iat: Math.floor(session.createdAt.getTime() / 1_000), exp: session.expiresAt.getTime() / 1_000, jti: session.id,
+  };
+}

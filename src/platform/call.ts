@@ -29,8 +29,10 @@ export interface Call {
   readonly now: Date;
   readonly account: { readonly id: string; readonly identifier: string };
   readonly scope: ScopePath;
-  /** The account's snapshot as confirmed when the request came in. */
+  /** The account's snapshot. It goes on with the account; what must be of one piece is decided at `revision`. */
   readonly world: World;
+  /** Of the snapshot, confirmed when this run of the request began. A compound act that finds another one runs again. */
+  readonly revision: number;
   /** Asserts that somebody is calling; `open` operations use `callerIfAny`. */
   readonly caller: Caller;
   readonly callerIfAny: Caller | null;

@@ -3,6 +3,7 @@ import type { Caller } from '#kernel/caller.ts';
 import type { Decision } from '#kernel/decision.ts';
 import type { Act, Call } from '#platform/call.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
+import { refuseQuestion } from '#platform/http/refuse.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import { sql } from 'kysely';
 import { Refusal, refusal } from '#kernel/errors.ts';
@@ -48,6 +49,8 @@ interface SealedValue {
 /** Reads what is needed and plans against the call's world. The answer fits the access shape `plan`. */
 export async function planCall(services: ChangeServices, call: Call, request: ChangeRequest): Promise<Plan<ChangePlan>> {
   const known = await readKnown(services, call.world, request);
+  // What was asked, what was read and what is decided on must be of one revision, and the world goes on meanwhile.
+  if (known.revision !== call.revision || call.world.revision !== call.revision) throw new Rerun(Math.max(known.revision, call.world.revision));
   const { kinds, rules } = services;
   const planning = {
     kinds, rules, world: call.world, now: call.now, uid: () => call.uid(),
@@ -75,26 +78,22 @@ function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeR
     }),
     ...request.deletions.map(({ entry }) => ({ permission: `${entry.kind}.delete`, target: targetOf(entry) })),
   ];
-  for (const question of questions) {
-    if (call.decide(question).allowed) continue;
-    const { kind, scope, identifier } = question.target;
-    throw refusal('access.not_found', { because: `lacks ${question.permission}`, evidence: { permission: question.permission, kind, scope, identifier } });
-  }
+  for (const question of questions) if (!call.decide(question).allowed) throw refuseQuestion(call, question);
 }
 
 async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Known> {
   const { kinds } = services;
-  const reader = services.database.read;
   const { accountId } = world;
   const saved = request.saves.flatMap((document) => world.find(document.kind, document.scope, document.identifier)?.uid ?? []);
   const deleted = request.deletions.flatMap(({ entry }) => [entry.uid, ...within(world, entry)]);
   const created = request.saves.filter((document) => world.find(document.kind, document.scope, document.identifier) === undefined);
-  const [stored, references, retired] = await Promise.all([
-    loadByUid(reader, kinds, accountId, [...saved, ...deleted]),
-    referrers(reader, accountId, deleted),
-    retiredIdentifiers(reader, accountId, created.filter((document) => kinds.kinds.get(document.kind)!.retires === true)),
-  ]);
-  return { stored, referrers: references, retired, changedSecrets: await changedSecrets(services, world, request) };
+  const rows = await services.database.transaction(async (tx) => ({
+    revision: (await tx.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow()).revision,
+    stored: await loadByUid(tx, kinds, accountId, [...saved, ...deleted]),
+    referrers: await referrers(tx, accountId, deleted),
+    retired: await retiredIdentifiers(tx, accountId, created.filter((document) => kinds.kinds.get(document.kind)!.retires === true)),
+  }), { isolation: 'repeatable read' });
+  return { ...rows, changedSecrets: await changedSecrets(services, world, request) };
 }
 
 function within(world: World, entry: Entry): string[] {
@@ -149,7 +148,7 @@ export async function openSecret(services: { database: Database; keyring: Keyrin
 
 /** Writes the change and returns the new revision. Decided on another revision than the present one: `Rerun`. */
 export async function writeChange(services: ChangeServices, tx: Tx, call: Call, ready: ReadyChange): Promise<number> {
-  const changes = ready.plan.changes.filter((change) => change.action !== 'unchanged' || setMoves(change, ready.plan.set));
+  const changes = ready.plan.changes.filter((change) => change.action !== 'unchanged');
   if (changes.length === 0) return ready.revision;
   const accountId = call.account.id;
   const revision = await nextRevision(tx, accountId, ready.revision);
@@ -165,7 +164,7 @@ export async function writeChange(services: ChangeServices, tx: Tx, call: Call, 
   }
   const stored: StoredChange[] = [...removed.map((change) => ({ remove: change.uid })), ...saves.map((row) => ({ put: row }))];
   await writeAccessChanges(tx, { accountId, revision, changes: stored, now: call.now });
-  for (const change of changes) if (change.action !== 'unchanged') call.note(actOf(change));
+  for (const change of changes) call.note(actOf(change));
   call.afterCommit(() => services.snapshots.committed(accountId, revision, stored));
   return revision;
 }
@@ -194,11 +193,6 @@ async function retire({ kinds }: ChangeServices, tx: Tx, call: Call, removed: re
     .filter((entry) => kinds.kinds.get(entry.kind)!.retires === true)
     .map((entry) => ({ account_id: call.account.id, kind: entry.kind, scope: entry.scope, identifier: entry.identifier, uid: entry.uid, retired_at: call.now }));
   for (let from = 0; from < rows.length; from += 500) await tx.insertInto('retired_identifier').values(rows.slice(from, from + 500)).execute();
-}
-
-/** An unchanged document still moves into the set it is now applied under, so that `--prune` knows it. */
-function setMoves(change: PlannedChange, set: string | null): boolean {
-  return set !== null && change.before !== null && change.before.appliedSet !== set;
 }
 
 function rowOf(change: PlannedChange, context: { kinds: Kinds; plan: ChangePlan; call: Call; author: string }): ResourceRow {

@@ -10,6 +10,7 @@ import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
+import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { ChangeServices } from './change.ts';
 import { planCall, readyChange, writeChange } from './change.ts';
 import type { ChangePlan, ChangeRequest } from './plan.ts';
@@ -161,11 +162,11 @@ function found(call: Call, kind: AnyKind, identifierText: string) {
 
 /** The entry if the caller may view it; otherwise nothing may tell that it is there. */
 function visible(call: Call, kind: AnyKind, identifierText: string): Entry {
+  const permission = `${kind.name}.view`;
   const entry = call.world.find(kind.name, call.scope, identifierText);
-  if (entry === undefined) throw refusal('access.not_found');
-  if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) {
-    throw refusal('access.not_found', { evidence: { permission: `${kind.name}.view`, kind: kind.name, scope: entry.scope, identifier: entry.identifier } });
-  }
+  if (entry === undefined) throw refuseMissing(call, permission, identifierText);
+  const question = { permission, target: targetOf(entry) };
+  if (!call.decide(question).allowed) throw refuseQuestion(call, question);
   return entry;
 }
 
@@ -175,7 +176,7 @@ function refuseExisting(call: Call, kind: AnyKind, body: z.infer<typeof manifest
   if (entry === undefined) return;
   const question = { permission: `${kind.name}.create`, target: { ...targetOf(entry), tags: body.tags ?? {} } };
   if (call.decide(question).allowed) throw refusal('resource.exists', { say: `there is a ${manifestKind(kind.name)} \`${body.identifier}\`` });
-  throw refusal('access.not_found', { evidence: { permission: question.permission, kind: kind.name, scope: call.scope, identifier: body.identifier } });
+  throw refuseQuestion(call, question);
 }
 
 function matchVersion(call: Call, entry: Entry): void {

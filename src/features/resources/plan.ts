@@ -3,10 +3,9 @@
  * be allowed for it. One path for `apply` and for the single create, update and delete.
  */
 import type { Check, Target } from '#kernel/decision.ts';
-import { refusal } from '#kernel/errors.ts';
+import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
-import { Rerun } from '#kernel/operation.ts';
 import { contains } from '#kernel/scope.ts';
 import type { Entry, World, WorldChange } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
@@ -39,8 +38,9 @@ export interface ChangeRequest {
   readonly set: string | null;
 }
 
-/** What has to be read before planning, which itself is synchronous. */
+/** What has to be read before planning, which itself is synchronous: all of it at one revision. */
 export interface Known {
+  readonly revision: number;
   readonly stored: ReadonlyMap<string, StoredResource>;
   readonly referrers: readonly { readonly fromUid: string; readonly toUid: string }[];
   readonly retired: ReadonlySet<string>;
@@ -97,7 +97,7 @@ export function planChanges(planning: Planning, request: ChangeRequest, known: K
   ]);
   failOn(saved.flatMap((each) => checkDraft(planning, each, after)));
   protectReferenced(planning, removed, new Set(saved.map((each) => each.uid)), known);
-  const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, world, after, known))];
+  const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, { before: world, after, known, set: request.set }))];
   if (planning.rules.lastAdminGone(world, after, planning.now)) throw refusal('access.last_admin');
   return { changes, before: world, after, checks: changes.flatMap((change) => checksOf(planning, change, after)), set: request.set };
 }
@@ -118,8 +118,7 @@ function draft({ kinds, rules, world, uid }: Planning, document: ReadDocument, k
   const entry = world.find(document.kind, document.scope, document.identifier);
   if (entry !== undefined) {
     const stored = known.stored.get(entry.uid);
-    // The rows were read at another revision than the world is at now.
-    if (stored === undefined || stored.version !== entry.version) throw new Rerun(world.revision);
+    assert(stored?.version === entry.version, 'the world and the rows of one revision agree');
     return { document, uid: entry.uid, version: entry.version + 1, stored };
   }
   if (rules.builtIns(document.kind, document.identifier) !== undefined) {
@@ -188,12 +187,20 @@ function plannedDeletion({ entry, index }: Deletion, known: Known): PlannedChang
   return { action: 'delete', uid: entry.uid, index, before, after: null, entryBefore: entry, entryAfter: null, secrets: [], fields: diffDocuments(before, null) };
 }
 
-function plannedSave(saved: Saved, before: World, after: World, known: Known): PlannedChange {
+interface SaveContext {
+  readonly before: World;
+  readonly after: World;
+  readonly known: Known;
+  readonly set: string | null;
+}
+
+function plannedSave(saved: Saved, { before, after, known, set }: SaveContext): PlannedChange {
   const { document, uid, stored, refs, version } = saved;
   const secrets = document.secrets.filter((secret) => stored === null || known.changedSecrets.has(`${uid} ${secret.pointer}`));
   const fields = [
     ...diffDocuments(stored, document),
     ...secrets.map((secret) => ({ pointer: `/spec${secret.pointer}`, after: '[secret]' })),
+    ...setMove(stored, set),
   ];
   // The same words may mean another resource than before, when that one was deleted and made again.
   const moved = stored !== null && JSON.stringify(Object.entries(stored.refs).toSorted()) !== JSON.stringify(Object.entries(refs).toSorted());
@@ -204,14 +211,21 @@ function plannedSave(saved: Saved, before: World, after: World, known: Known): P
   };
 }
 
+/** The set decides what `--prune` deletes, so moving a document into one is a change like any other. */
+function setMove(stored: StoredResource | null, set: string | null): FieldChange[] {
+  if (stored === null || set === null || stored.appliedSet === set) return [];
+  return [{ pointer: '/set', ...(stored.appliedSet === null ? {} : { before: stored.appliedSet }), after: set }];
+}
+
 function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, after: World): Check[] {
-  if (change.action === 'unchanged') return [];
   const { entryBefore, entryAfter } = change;
   const kind = kinds.kinds.get((entryAfter ?? entryBefore)!.kind)!;
   const place = (pointer: string) => ({ document: change.index, pointer });
   const ask = (verb: string, entry: Entry, in_: 'before' | 'after'): Check => ({
     ask: 'permission', permission: `${kind.name}.${verb}`, target: targetOf(entry), world: in_, field: place(''),
   });
+  // Whoever may not see it must not learn that this is what it says.
+  if (change.action === 'unchanged') return [ask('view', entryBefore!, 'before')];
   const gives = [
     ...(kind.gives?.({ before: entryBefore, after: entryAfter, worldBefore: world, worldAfter: after }) ?? []),
     ...rules.governed(entryBefore, entryAfter, after),

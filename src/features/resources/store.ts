@@ -87,10 +87,13 @@ export async function findResource(services: { readonly database: { readonly rea
 }
 
 export async function referrers(reader: Reader, accountId: string, uids: readonly string[]): Promise<{ fromUid: string; toUid: string }[]> {
-  if (uids.length === 0) return [];
-  const rows = await reader.selectFrom('resource_ref').select(['from_uid', 'to_uid'])
-    .where('account_id', '=', accountId).where('to_uid', 'in', uids.slice(0, 10_000)).limit(10_000).execute();
-  return rows.map((row) => ({ fromUid: row.from_uid, toUid: row.to_uid }));
+  const found: { fromUid: string; toUid: string }[] = [];
+  for (let from = 0; from < uids.length; from += 1_000) {
+    const rows = await reader.selectFrom('resource_ref').select(['from_uid', 'to_uid'])
+      .where('account_id', '=', accountId).where('to_uid', 'in', uids.slice(from, from + 1_000)).execute();
+    for (const row of rows) found.push({ fromUid: row.from_uid, toUid: row.to_uid });
+  }
+  return found;
 }
 
 export async function retiredIdentifiers(reader: Reader, accountId: string, wanted: readonly Document[]): Promise<Set<string>> {

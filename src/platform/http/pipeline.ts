@@ -172,6 +172,7 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
       return caller;
     },
     callerIfAny: caller,
+    revision: world?.revision ?? 0,
     log: request.log,
     signal: request.signal,
     address: request.address,
@@ -249,7 +250,7 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
     case 'plan': {
       const plan = await access.plan(call, input);
       // An overlay remembers the revision it was laid over; decide nothing on a mixture.
-      if (plan.after.revision !== plan.before.revision) throw new Rerun(plan.before.revision);
+      if (plan.after.revision !== call.revision || plan.before.revision !== call.revision) throw new Rerun(plan.before.revision);
       const verdict = services.gate.authorize({ caller: call.caller, before: plan.before, after: plan.after, checks: plan.checks, now: call.now });
       services.metrics.decisions.inc({ outcome: verdict.allowed ? 'allow' : 'deny' });
       if (verdict.allowed) return plan.found;

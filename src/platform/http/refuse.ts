@@ -18,7 +18,11 @@ export function refuseQuestion(call: Call, question: Question, errors: readonly 
 export function refuseCheck(call: Call, failed: Check): Refusal {
   const place = failed.field === undefined ? [] : [{ document: failed.field.document, pointer: failed.field.pointer, message: 'refused here' }];
   if (failed.ask === 'administer') return refusal('access.administer', { errors: place, evidence: { kind: failed.kind } });
-  if (failed.ask === 'holds') return refusal('access.escalation', { say: failed.why, errors: place, evidence: failed.given });
+  if (failed.ask === 'holds') {
+    // The reason names bindings and mappings, which are not for everybody.
+    const explains = call.decide({ permission: 'access.explain', target: { kind: 'access', scope: failed.given.extent.scope, identifier: null, tags: {}, attributes: {} } });
+    return refusal('access.escalation', { because: failed.why, ...(explains.allowed ? { say: failed.why } : {}), errors: place, evidence: { why: failed.why, given: failed.given } });
+  }
   return refuseQuestion(call, failed, place);
 }
 

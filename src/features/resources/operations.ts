@@ -33,42 +33,53 @@ export const page = z.strictObject({
 
 const named = z.strictObject({ identifier });
 
-export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOperation[] {
-  const collection = collectionOf(kind.name);
-  const title = manifestKind(kind.name);
-  // A change notes its own audit row with the difference it makes, so none of these names a verb for one.
-  const common = { levels: kind.levels, dialect: 'api' as const, audit: null };
+/** A change notes its own audit row with the difference it makes, so none of these names a verb for one. */
+function common(kind: AnyKind) {
+  return { levels: kind.levels, dialect: 'api' as const, audit: null, collection: `{scope}/${collectionOf(kind.name)}`, title: manifestKind(kind.name) };
+}
 
-  const list = operation({
-    ...common,
+export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOperation[] {
+  return [listOf, getOf, createOf, updateOf, removeOf].map((make) => make(services, kind));
+}
+
+function listOf(services: ResourceServices, kind: AnyKind): AnyOperation {
+  const { collection, title, ...shared } = common(kind);
+  return operation({
+    ...shared,
     name: `${kind.name}.list`,
     summary: `Lists the ${title} resources of a scope that the caller may view`,
     method: 'GET',
-    path: `{scope}/${collection}`,
+    path: collection,
     input: { query: page },
     output: z.strictObject({ items: z.array(resourceView), next: z.string().nullable() }),
     access: { shape: 'each', kind: kind.name },
     prepare: (call, { query }) => listPage(services, call, kind, query),
   });
+}
 
-  const get = operation({
-    ...common,
+function getOf(services: ResourceServices, kind: AnyKind): AnyOperation {
+  const { collection, title, ...shared } = common(kind);
+  return operation({
+    ...shared,
     name: `${kind.name}.get`,
     summary: `Reads one ${title}`,
     method: 'GET',
-    path: `{scope}/${collection}/{identifier}`,
+    path: `${collection}/{identifier}`,
     input: { params: named },
     output: resourceView,
     access: on(`${kind.name}.view`, async (call: Call, { params }: { params: { identifier: string } }) => found(call, kind, params.identifier)),
     prepare: async (call, _input, entry: Entry) => replyWith(await loadView(services, call, entry.uid)),
   });
+}
 
-  const create = operation({
-    ...common,
+function createOf(services: ResourceServices, kind: AnyKind): AnyOperation {
+  const { collection, title, ...shared } = common(kind);
+  return operation({
+    ...shared,
     name: `${kind.name}.create`,
     summary: `Creates a ${title}`,
     method: 'POST',
-    path: `{scope}/${collection}`,
+    path: collection,
     input: { body: manifestBody.extend({ identifier }) },
     output: resourceView,
     access: {
@@ -84,13 +95,16 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
       return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid), 201);
     },
   });
+}
 
-  const update = operation({
-    ...common,
+function updateOf(services: ResourceServices, kind: AnyKind): AnyOperation {
+  const { collection, title, ...shared } = common(kind);
+  return operation({
+    ...shared,
     name: `${kind.name}.update`,
     summary: `Replaces the name, description, tags and spec of a ${title}`,
     method: 'PUT',
-    path: `{scope}/${collection}/{identifier}`,
+    path: `${collection}/{identifier}`,
     input: { params: named, body: manifestBody },
     output: resourceView,
     access: {
@@ -107,13 +121,16 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
       return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid));
     },
   });
+}
 
-  const remove = operation({
-    ...common,
+function removeOf(services: ResourceServices, kind: AnyKind): AnyOperation {
+  const { collection, title, ...shared } = common(kind);
+  return operation({
+    ...shared,
     name: `${kind.name}.delete`,
     summary: `Deletes a ${title}; \`cascade\` also what is in it, and leaves references dangling`,
     method: 'DELETE',
-    path: `{scope}/${collection}/{identifier}`,
+    path: `${collection}/{identifier}`,
     input: { params: named, query: z.strictObject({ cascade: z.enum(['true', 'false']).default('false') }) },
     output: null,
     access: {
@@ -130,8 +147,6 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
       return null;
     },
   });
-
-  return [list, get, create, update, remove];
 }
 
 async function listPage(services: ResourceServices, call: Call, kind: AnyKind, query: { limit: number; cursor?: string | undefined }) {

@@ -101,7 +101,7 @@ export function createApp(services: AppServices): App {
   const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
   const record = createRecorder(randomness);
   const refusals = createRefusalCounts({ database, clock, randomness, record });
-  const snapshots = createSnapshots({ database, kinds, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs });
+  const snapshots = createSnapshots({ database, kinds, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs, maxEntries: config.snapshotEntries });
   const cursors = createCursors(createHmac('sha256', services.rootKey.bytes).update('cursors').digest());
   const rates = createRates(database, clock);
   const rules: ChangeRules = {

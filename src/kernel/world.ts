@@ -66,6 +66,11 @@ export class World {
     if (this.#base !== null) for (const entry of this.#base.all()) if (!this.#byUid.has(entry.uid)) yield entry;
   }
 
+  /** How many entries it holds itself: what its memory grows with. */
+  get size(): number {
+    return this.#byUid.size;
+  }
+
   hasScope(scope: ScopePath): boolean {
     return this.scopeUid(scope) !== undefined;
   }

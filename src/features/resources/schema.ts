@@ -9,8 +9,14 @@ export const identifier = z.string().refine(isIdentifier, {
 
 const displayName = z.string().min(1).max(256);
 const description = z.string().max(4_096);
-const tags = z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, { error: 'must be a tag key of at most 128 letters, digits, `_`, `.` or `-`' }), z.string().max(256))
-  .refine((map) => Object.keys(map).length <= 128, { error: 'at most 128 tags' });
+/** zod leaves a key called `__proto__` out without a word, and a document that is saved must be the one that was sent. */
+const noPrototype = (value: unknown, context: z.RefinementCtx): unknown => {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) context.addIssue({ code: 'custom', message: '`__proto__` is not a tag key' });
+  return value;
+};
+
+const tags = z.preprocess(noPrototype, z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, { error: 'must be a tag key of at most 128 letters, digits, `_`, `.` or `-`' }), z.string().max(256))
+  .refine((map) => Object.keys(map).length <= 128, { error: 'at most 128 tags' }));
 
 /** The part of a manifest that a person may change. */
 export const manifestBody = z.strictObject({

@@ -40,6 +40,7 @@ export interface Snapshots {
 
 interface Held {
   world: World;
+  usedMs: number;
   /** Monotonic time at which the question was asked whose answer confirmed the revision. */
   confirmedMs: number;
   catchingUp: Promise<void> | null;
@@ -53,10 +54,12 @@ export interface SnapshotServices {
   readonly metrics: Metrics;
   readonly staleAfterMs: number;
   readonly pollMs: number;
+  /** Rows of changes read at once. */
+  readonly maxReplayedRows?: number;
 }
 
 export function createSnapshots(services: SnapshotServices): Snapshots {
-  const { database, kinds, clock } = services;
+  const { database, kinds, clock, maxReplayedRows = 50_000 } = services;
   const held = new Map<string, Held>();
   const loading = new Map<string, Promise<Held>>();
   const listeners: ((world: World) => void)[] = [];
@@ -72,9 +75,21 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
       return { revision: account.revision, rows };
     }, { isolation: 'repeatable read' });
     const world = new World(accountId, loaded.revision, loaded.rows.map((row) => entryOf(kinds, readRow(kinds, row))));
-    const entry: Held = { world, confirmedMs, catchingUp: null };
+    const entry: Held = { world, usedMs: clock.monotonicMs(), confirmedMs, catchingUp: null };
     held.set(accountId, entry);
+    evict(accountId);
     return entry;
+  }
+
+  /** The accounts that nobody asked about for longest make room for the one just loaded. */
+  function evict(loaded: string): void {
+    let total = [...held.values()].reduce((sum, entry) => sum + entry.world.size, 0);
+    const oldestFirst = [...held].filter(([id]) => id !== loaded).toSorted(([, a], [, b]) => a.usedMs - b.usedMs);
+    for (const [id, entry] of oldestFirst) {
+      if (total <= services.maxEntries) return;
+      held.delete(id);
+      total -= entry.world.size;
+    }
   }
 
   function loadOnce(accountId: string): Promise<Held> {
@@ -95,22 +110,25 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
   async function catchUp(accountId: string, entry: Held): Promise<void> {
     const askedMs = clock.monotonicMs();
     const { revision } = await database.read.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow();
-    if (revision > entry.world.revision) await replay(accountId, entry);
+    // Confirmed only when all of it is in; one who had to reload has confirmed itself.
+    while (revision > entry.world.revision && held.get(accountId) === entry) await replay(accountId, entry);
     entry.confirmedMs = Math.max(entry.confirmedMs, askedMs);
   }
 
   async function replay(accountId: string, entry: Held): Promise<void> {
     const rows = await database.read.selectFrom('access_change').select(['revision', 'change'])
       .where('account_id', '=', accountId).where('revision', '>', entry.world.revision)
-      .orderBy('revision').orderBy('position').limit(50_000).execute();
-    const byRevision = Map.groupBy(rows, (row) => row.revision);
+      .orderBy('revision').orderBy('position').limit(maxReplayedRows).execute();
+    // A full page may end in the middle of a revision, and half a revision is a world that never was.
+    const whole = rows.length < maxReplayedRows ? rows : rows.filter((row) => row.revision !== rows.at(-1)!.revision);
+    const byRevision = Map.groupBy(whole, (row) => row.revision);
     for (const [revision, group] of byRevision) {
       if (revision <= entry.world.revision) continue;
       if (revision !== entry.world.revision + 1) return reload(accountId);
       apply(entry, revision, group.map((row) => row.change as StoredChange));
     }
-    // Entries older than their retention are gone: start from the rows again.
-    if (rows.length === 0) await reload(accountId);
+    // Entries older than their retention are gone, or one revision is larger than a page: start from the rows again.
+    if (whole.length === 0) await reload(accountId);
   }
 
   async function reload(accountId: string): Promise<void> {
@@ -130,17 +148,20 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
     if (ids.length === 0) return;
     const askedMs = clock.monotonicMs();
     const rows = await database.read.selectFrom('account').select(['id', 'revision']).where('id', 'in', ids).execute();
-    for (const row of rows) {
+    const outcomes = await Promise.allSettled(rows.map(async (row) => {
       const entry = held.get(row.id);
-      if (entry === undefined) continue;
+      if (entry === undefined) return;
       if (row.revision > entry.world.revision) await caughtUp(row.id, entry);
       else entry.confirmedMs = Math.max(entry.confirmedMs, askedMs);
-    }
+    }));
+    // One account that cannot be followed makes no other stale.
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   const snapshots: Snapshots = {
     async world(accountId, minRevision = null) {
       let entry = held.get(accountId) ?? (await loadOnce(accountId));
+      entry.usedMs = clock.monotonicMs();
       if (minRevision !== null && entry.world.revision < minRevision) {
         for (let tries = 0; tries < 3 && entry.world.revision < minRevision; tries++) {
           await caughtUp(accountId, entry);
@@ -158,7 +179,8 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
       return entry.world;
     },
     async committed(accountId, revision, changes) {
-      const entry = held.get(accountId);
+      // A load under way may have begun before the commit.
+      const entry = held.get(accountId) ?? (await loading.get(accountId));
       if (entry === undefined) return;
       if (revision === entry.world.revision + 1) apply(entry, revision, changes);
       else if (revision > entry.world.revision) await snapshots.world(accountId, revision);

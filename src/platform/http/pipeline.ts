@@ -17,6 +17,7 @@ import { keepAnswer, requestHash, takeKey } from './idempotency.ts';
 import { fieldErrors } from './problem.ts';
 import { refusalRow, refuseCheck, refuseMissing, refuseQuestion } from './refuse.ts';
 import type { RequestContent } from './request.ts';
+import type { Turns } from './turns.ts';
 
 export interface Account {
   readonly id: string;
@@ -52,6 +53,7 @@ export interface PipelineServices {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly metrics: Metrics;
+  readonly turns: Turns;
 }
 
 /** One request, as the server read it off the wire. */
@@ -70,7 +72,7 @@ export interface RawRequest {
   readonly read: () => RequestContent;
 }
 
-const maxReruns = 8;
+const maxRuns = 8;
 const nobody: Account = { id: '', identifier: '' };
 
 export async function perform(services: PipelineServices, operation: AnyOperation, request: RawRequest): Promise<Reply> {
@@ -98,18 +100,27 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   }
 }
 
-/** What was decided on facts that have moved on is decided again, a few times. */
+/**
+ * What was decided on facts that have moved on is decided again, a few times. Those who must, stand in line, or of many
+ * writers at once most would never be the quickest.
+ */
 async function performFor(services: PipelineServices, operation: AnyOperation, request: RawRequest, fixed: Fixed): Promise<Reply> {
   let { minRevision } = fixed;
-  for (let run = 1; ; run++) {
-    const call = await createCall(services, request, { ...fixed, minRevision });
-    try {
-      return await decideAndAct(services, operation, call, fixed);
-    } catch (error) {
-      if (!(error instanceof Rerun)) throw error;
-      if (run >= maxReruns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
-      minRevision = Math.max(minRevision ?? 0, error.revision);
+  let leave: (() => void) | undefined;
+  try {
+    for (let run = 1; ; run++) {
+      const call = await createCall(services, request, { ...fixed, minRevision });
+      try {
+        return await decideAndAct(services, operation, call, fixed);
+      } catch (error) {
+        if (!(error instanceof Rerun)) throw error;
+        if (run >= maxRuns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
+        minRevision = Math.max(minRevision ?? 0, error.revision);
+        leave ??= await services.turns.take(fixed.account.id);
+      }
     }
+  } finally {
+    leave?.();
   }
 }
 

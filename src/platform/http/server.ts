@@ -14,6 +14,7 @@ import type { Rates } from './limits.ts';
 import type { PipelineServices, RawRequest } from './pipeline.ts';
 import { perform } from './pipeline.ts';
 import { applyBodyBytes, bearerToken, clientAddress, defaultBodyBytes, readContent, scopeOf } from './request.ts';
+import { createTurns } from './turns.ts';
 
 export interface ServerServices extends PipelineServices {
   readonly config: Config;
@@ -36,7 +37,8 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 /** An orchestrator that gets no answer would end a node that is only busy. */
 const unlimited = new Set(['/healthz']);
 
-export function createServer(services: ServerServices, operations: readonly AnyOperation[]): HttpServer {
+export function createServer(given: Omit<ServerServices, 'turns'>, operations: readonly AnyOperation[]): HttpServer {
+  const services: ServerServices = { ...given, turns: createTurns() };
   const { config, log } = services;
   const fastify = newFastify(services);
   /** Requests whose head was read and whose answer is not sent, and operations under way, also of clients that left. */

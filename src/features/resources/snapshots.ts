@@ -56,6 +56,8 @@ export interface SnapshotServices {
   readonly pollMs: number;
   /** Rows of changes read at once. */
   readonly maxReplayedRows?: number;
+  /** Entries of all snapshots together, about 1 KiB each; more evicts the accounts used longest ago. */
+  readonly maxEntries: number;
 }
 
 export function createSnapshots(services: SnapshotServices): Snapshots {

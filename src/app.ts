@@ -16,6 +16,7 @@ import type { AttemptDesk } from '#features/runners/schema.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { manifestBody } from '#features/resources/schema.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
+import { trust, trustFeature } from '#features/trust/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
 import type { Manifest, Recogniser } from '#kernel/manifest.ts';
@@ -72,7 +73,7 @@ export interface App {
 }
 
 /** Kinds and nouns of the product; they need no service, so surfaces can be derived without a server. */
-export function createKinds(ownUrls: () => readonly string[] = () => []): Kinds {
+export function createKinds(publicUrl: () => string | null = () => null): Kinds {
   // Roles may name permissions of features that come later, so they ask for the kinds when all are there.
   const kinds: Kinds = new Kinds([], []);
   const functions = allFunctions(deliveryWords);
@@ -82,7 +83,8 @@ export function createKinds(ownUrls: () => readonly string[] = () => []): Kinds 
     access(() => kinds),
     people(() => kinds),
     { name: 'credentials', nouns: [apiToken] },
-    { name: 'connectors', kinds: [connectorKind(ownUrls)] },
+    { name: 'connectors', kinds: [connectorKind(() => [publicUrl() ?? []].flat())] },
+    trust({ kinds: () => kinds, publicUrl }),
     secrets,
     pipelines(() => functions),
   ];
@@ -96,7 +98,7 @@ const deliveryWords = [getValue, getJwt];
 export function createApp(services: AppServices): App {
   const { config, database, clock, randomness, log, metrics, keyring } = services;
   const ownUrls = (): readonly string[] => [services.publicUrl()];
-  const kinds = createKinds(ownUrls);
+  const kinds = createKinds(services.publicUrl);
   const functions = allFunctions(deliveryWords);
   const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
   const record = createRecorder(randomness);
@@ -133,6 +135,9 @@ export function createApp(services: AppServices): App {
     openOutput: async (execution, id) => openSealedOutput({ database, keyring }, execution, { id, context: outputContext(execution.id, id) }),
   });
   manifests.push(
+    trustFeature({
+      ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
+    }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
   );

@@ -10,7 +10,7 @@ import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#f
 import { refusal } from '#kernel/errors.ts';
 import type { CommandRecord } from './surfaces/command-line.ts';
 import { table } from './surfaces/command-line.ts';
-import { connect, remoteOptions } from './surfaces/cli.ts';
+import { connect, remoteOptions } from './surfaces/remote-command.ts';
 import { backupCommand, restoreCommand } from './host-backup.ts';
 import { doctorCommand } from './host-doctor.ts';
 import { rotateCommand } from './host-keys.ts';

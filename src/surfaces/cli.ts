@@ -2,97 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import type { FieldError } from '#kernel/errors.ts';
 import { nearest } from '#kernel/identifier.ts';
 import { collectionOf, manifestKind } from '#kernel/kind.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { accountScope, parseResourcePath, parseScope } from '#kernel/scope.ts';
+import { parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { readRemoteEnvironment, readSecretFile, readVariable } from '#platform/config.ts';
-import type { Remote, RemoteAnswer, RemoteRequest } from '#platform/remote.ts';
-import { callRemote } from '#platform/remote.ts';
+import { readSecretFile, readVariable } from '#platform/config.ts';
 import { stringify } from 'yaml';
-import type { CommandInput, CommandOption, CommandRecord, Terminal } from './command-line.ts';
+import type { CommandRecord, Terminal } from './command-line.ts';
 import { UsageError, table } from './command-line.ts';
+import { executionCommands } from './execution-commands.ts';
 import type { ManifestFile, Wrapper } from './manifest-files.ts';
 import { describeErrors, readManifestFiles } from './manifest-files.ts';
-
-export const remoteOptions: readonly CommandOption[] = [
-  { flags: '--url <url>', help: 'server (SALLYPORT_URL, http://127.0.0.1:8420)' },
-  { flags: '--account <account>', help: 'account (SALLYPORT_ACCOUNT, default)' },
-  { flags: '--token-file <file>', help: 'file with the token; otherwise SALLYPORT_TOKEN' },
-];
-
-export interface Server {
-  readonly remote: Remote;
-  readonly account: string;
-  /** Path of the account's API. */
-  readonly api: string;
-  call(request: RemoteRequest): Promise<unknown>;
-}
-
-/** A refusal of the server, ready to be shown. */
-class RemoteRefusal extends Error {
-  readonly errors: readonly FieldError[];
-
-  constructor(message: string, errors: readonly FieldError[]) {
-    super(message);
-    this.errors = errors;
-  }
-}
-
-export function connect(options: Readonly<Record<string, unknown>>): Server {
-  const { url, account, token } = readRemoteEnvironment({
-    url: options['url'] as string | undefined, account: options['account'] as string | undefined, tokenFile: options['tokenFile'] as string | undefined,
-  });
-  const remote = { url, token: token ?? null };
-  return {
-    remote, account, api: `/api/v1/accounts/${account}`,
-    call: async (request) => {
-      let answer: RemoteAnswer;
-      try {
-        answer = await callRemote(remote, request);
-      } catch (cause) {
-        throw new Error(`the server at ${url} does not answer: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-      }
-      if (answer.status >= 300) throw refusalOf(answer);
-      return answer.body;
-    },
-  };
-}
-
-function refusalOf(answer: RemoteAnswer): RemoteRefusal {
-  const problem = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as Record<string, unknown>;
-  const title = problem['title'] ?? problem['error_description'] ?? `the server answered ${answer.status}`;
-  const code = problem['code'] ?? problem['error'];
-  const detail = problem['detail'] === undefined ? '' : `: ${String(problem['detail'])}`;
-  const id = problem['instance'] ?? problem['correlation_id'];
-  const help = problem['help'] === undefined ? '' : `\n  ${String(problem['help'])}`;
-  return new RemoteRefusal(`${String(title)}${detail}${code === undefined ? '' : ` [${String(code)}]`}${help}${id === undefined ? '' : `\n  request ${String(id)}`}`, (problem['errors'] as FieldError[] | undefined) ?? []);
-}
-
-function scopeApi(server: Server, scope: ScopePath): string {
-  if (scope === accountScope) return server.api;
-  const [org, project] = scope.split('/');
-  return `${server.api}/orgs/${org}${project === undefined ? '' : `/projects/${project}`}`;
-}
-
-function remote(record: Omit<CommandRecord, 'run'> & { run: (server: Server, input: CommandInput) => Promise<number | void> }): CommandRecord {
-  return {
-    ...record,
-    options: [...(record.options ?? []), ...remoteOptions],
-    run: async (input) => {
-      try {
-        return await record.run(connect(input.options), input);
-      } catch (error) {
-        if (!(error instanceof RemoteRefusal)) throw error;
-        input.terminal.warn(`sallyport: ${error.message}`);
-        for (const line of describeErrors(error.errors, [])) input.terminal.warn(`  ${line}`);
-        return 1;
-      }
-    },
-  };
-}
+import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
 
 export interface CliParts {
   readonly kinds: () => Kinds;
@@ -101,7 +23,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, apply(parts), get(parts), remove(parts), exported, check, ...tokens, ...audits];
+  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, check, ...tokens, ...audits];
 }
 
 function kindNamed(parts: CliParts, text: string): string {
@@ -234,18 +156,6 @@ function placeOf(path: string): { scope: ScopePath; identifier: string } {
   return place;
 }
 
-/** All pages of a list. */
-export async function collect(server: Server, path: string): Promise<Record<string, unknown>[]> {
-  const items: Record<string, unknown>[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const separator = path.includes('?') ? '&' : '?';
-    const page = (await server.call({ method: 'GET', path: `${path}${separator}limit=200${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}` })) as { items: Record<string, unknown>[]; next: string | null };
-    items.push(...page.items);
-    cursor = page.next;
-  }
-  return items;
-}
-
 function remove(parts: CliParts): CommandRecord {
   return remote({
     name: 'delete',
@@ -321,12 +231,12 @@ const tokens: CommandRecord[] = [
   remote({
     name: 'token exchange',
     summary: 'trade the OIDC token of an outside system for a session; prints the session token',
-    options: [{ flags: '--subject-token-file <file>', help: 'file with the outside token', required: true }],
+    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN, if one is needed', required: true }],
     data: true,
     run: async (server, { options, terminal, json }) => {
       const form = {
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        subject_token: (await readFile(String(options['subjectTokenFile']), 'utf8')).trim(),
+        subject_token: (await readFile(String(options['tokenFile']), 'utf8')).trim(),
         subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
       };
       const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form })) as { access_token: string };
@@ -336,10 +246,10 @@ const tokens: CommandRecord[] = [
   remote({
     name: 'token explain',
     summary: 'why an outside token is accepted or refused; grants nothing',
-    options: [{ flags: '--subject-token-file <file>', help: 'file with the outside token', required: true }],
+    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN, if one is needed', required: true }],
     data: true,
     run: async (server, { options, terminal }) => {
-      const token = (await readFile(String(options['subjectTokenFile']), 'utf8')).trim();
+      const token = (await readFile(String(options['tokenFile']), 'utf8')).trim();
       terminal.print(JSON.stringify(await server.call({ method: 'POST', path: `${server.api}/sessions:explain`, body: { token } }), null, 2));
     },
   }),

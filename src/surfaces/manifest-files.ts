@@ -25,8 +25,15 @@ const maxFileBytes = 4 * 1024 * 1024;
 const maxDepth = 64;
 const maxNodes = 400_000;
 
-/** Turns a document that is no manifest (such as a bare pipeline) into one; null = it is one. */
-export type Wrapper = (document: Record<string, unknown>) => Record<string, unknown> | null;
+/** The manifest a document of another form (such as a bare pipeline) means. */
+export interface Wrapped {
+  readonly manifest: Record<string, unknown>;
+  /** Where a place of the manifest lies in the file, as JSON Pointers. */
+  readonly pointerInFile: (pointer: string) => string;
+}
+
+/** Null = the document is a manifest itself. Pointers of errors are those of the file. */
+export type Wrapper = (document: Record<string, unknown>) => Wrapped | { readonly errors: readonly FieldError[] } | null;
 
 export async function readManifestFiles(paths: readonly string[], sources: ValueSources, wrap: Wrapper): Promise<ManifestFile[]> {
   const files = (await Promise.all(paths.map(filesOf))).flat();
@@ -60,9 +67,10 @@ async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Prom
     const data: unknown = document.toJS({ maxAliasCount: 0 });
     if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
     const wrapped = wrap(data as Record<string, unknown>);
-    // A wrapped document stands below `/spec` of its manifest.
-    const locate = (pointer: string): string => place(offsetOf(document.contents as Node, wrapped === null ? pointer : pointer.replace(/^\/spec/, '')));
-    found.push({ path, manifest: await withValues(wrapped ?? (data as Record<string, unknown>), sources), locate });
+    const locate = (pointer: string): string => place(offsetOf(document.contents as Node, pointer));
+    if (wrapped === null) found.push({ path, manifest: await withValues(data as Record<string, unknown>, sources), locate });
+    else if ('errors' in wrapped) throw new UsageError(wrapped.errors.map(({ pointer, message }) => `${locate(pointer)}: \`${pointer}\` ${message}`).join('\n'));
+    else found.push({ path, manifest: wrapped.manifest, locate: (pointer) => locate(wrapped.pointerInFile(pointer)) });
   }
   return found;
 }

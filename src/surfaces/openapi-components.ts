@@ -15,7 +15,7 @@ export interface Components {
 }
 
 /** Shorter than this a schema is written where it is used. */
-const minLength = 200;
+const minLength = 220;
 const place = '#/components/schemas/';
 
 export function createComponents(operations: readonly AnyOperation[], kinds: Kinds): Components {
@@ -26,7 +26,7 @@ export function createComponents(operations: readonly AnyOperation[], kinds: Kin
     const text = JSON.stringify(schema);
     const known = names.get(text);
     if (known !== undefined) return { $ref: `${place}${known}` };
-    if (text.length < minLength) return schema;
+    if (text.replaceAll(/"#[^"]+"/g, '').length < minLength) return schema;
     schemas.set(wanted, schema);
     names.set(text, wanted);
     return { $ref: `${place}${wanted}` };

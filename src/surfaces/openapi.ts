@@ -128,6 +128,9 @@ const sharedParameters: Readonly<Record<string, JsonSchema>> = {
   ifMatch: {
     name: 'If-Match', in: 'header', required: false, description: 'the `ETag` the change is based on; another present version refuses it', schema: { type: 'string', pattern: '^(?:\\*|"\\d{1,15}")$' },
   },
+  idempotencyKey: {
+    name: 'Idempotency-Key', in: 'header', required: false, description: 'a repeat with the same key within 24 hours gets the first answer', schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
+  },
   minRevision: {
     name: 'Sallyport-Min-Revision', in: 'header', required: false, description: 'a `revision` the answer must have seen: read your own writes on any node', schema: { type: 'string', pattern: '^\\d{1,15}$' },
   },
@@ -149,7 +152,11 @@ function queryParameters({ input: { query } }: AnyOperation): JsonSchema[] {
 }
 
 function headerParameters(operation: AnyOperation, path: string): JsonSchema[] {
-  return [...(honoursIfMatch(operation) ? [refer('ifMatch')] : []), ...(path.includes('{account}') ? [refer('minRevision')] : [])];
+  return [
+    ...(honoursIfMatch(operation) ? [refer('ifMatch')] : []),
+    ...(operation.idempotent === true ? [refer('idempotencyKey')] : []),
+    ...(path.includes('{account}') ? [refer('minRevision')] : []),
+  ];
 }
 
 /** Versions are a matter of resources, which are the things known by an identifier. */

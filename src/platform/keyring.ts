@@ -6,7 +6,7 @@ import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyP
 import type { KeyObject } from 'node:crypto';
 import { chmod, link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { refusal } from '#kernel/errors.ts';
+import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Database, Tx } from './database/database.ts';
 import type { Clock, Randomness } from './clock.ts';
 import type { DataKey, Sealing } from './sealing.ts';
@@ -86,6 +86,7 @@ export async function openKeyring(services: { database: Database; rootKey: DataK
   await confirmRootKey(services, sealing);
   const dataKeys = new Map<string, Promise<Map<string, DataKey>>>();
   const signing = new Map<string, Promise<SigningKey>>();
+  const published = new Map<string, { readonly sealed: Buffer; readonly jwk: Readonly<Record<string, unknown>> }>();
 
   function keysOf(accountId: string): Promise<Map<string, DataKey>> {
     return once(dataKeys, accountId, () => loadDataKeys(services, sealing, accountId));
@@ -118,13 +119,32 @@ export async function openKeyring(services: { database: Database; rootKey: DataK
     async publicKeys(accountId, purpose) {
       await keyring.signingKey(accountId, purpose);
       const rows = await services.database.read
-        .selectFrom('signing_key').select(['public_jwk', 'created_at'])
+        .selectFrom('signing_key').select(['id', 'sealed'])
         .where('account_id', '=', accountId).where('purpose', '=', purpose)
         .orderBy('created_at', 'desc').execute();
-      return rows.map((row) => row.public_jwk as Record<string, unknown>);
+      const keys = await Promise.all(rows.map((row) => publicKeyOf(accountId, purpose, row)));
+      return keys.filter((key) => key !== null);
     },
   };
   return keyring;
+
+  /**
+   * Null for a row that is not ours. A public key is what belongs to a private key we sealed, whatever the table says of
+   * it: otherwise whoever can write a row could have their own signatures accepted.
+   */
+  async function publicKeyOf(accountId: string, purpose: Purpose, row: { readonly id: string; readonly sealed: Buffer }) {
+    const name = `${accountId}:${purpose}:${row.id}`;
+    const known = published.get(name);
+    if (known?.sealed.equals(row.sealed) === true) return known.jwk;
+    try {
+      const { publicJwk } = await openSigningKey(keyring, { accountId, purpose, ...row });
+      published.set(name, { sealed: row.sealed, jwk: publicJwk });
+      return publicJwk;
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'keys.unsealable') return null;
+      throw error;
+    }
+  }
 }
 
 /** Single flight; a failure is not kept. */
@@ -221,13 +241,16 @@ async function loadSigningKey(services: KeyServices, keyring: Keyring, accountId
         .returningAll().executeTakeFirstOrThrow();
     });
   }
-  const der = await keyring.open(accountId, signingContext(purpose, row.id), row.sealed);
-  return {
-    id: row.id,
-    algorithm,
-    privateKey: createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }),
-    publicJwk: row.public_jwk as Record<string, unknown>,
-  };
+  return openSigningKey(keyring, { accountId, purpose, id: row.id, sealed: row.sealed });
+}
+
+async function openSigningKey(keyring: Keyring, { accountId, purpose, id, sealed }: { accountId: string; purpose: Purpose; id: string; sealed: Buffer }): Promise<SigningKey> {
+  const der = await keyring.open(accountId, signingContext(purpose, id), sealed);
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const type = privateKey.asymmetricKeyType;
+  const algorithm = type === 'ed25519' ? 'Ed25519' : type === 'ec' ? 'ES256' : 'RS256';
+  const publicJwk = { ...createPublicKey(privateKey).export({ format: 'jwk' }), kid: id, use: 'sig', alg: algorithm === 'Ed25519' ? 'EdDSA' : algorithm };
+  return { id, algorithm, privateKey, publicJwk };
 }
 
 function signingContext(purpose: Purpose, id: string): string {

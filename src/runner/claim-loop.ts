@@ -1,0 +1,68 @@
+/** Asks for work as long as there is a free place, one question on the way at a time. */
+import type { Claim } from '#features/runners/schema.ts';
+import { protocolLimits } from '#features/runners/schema.ts';
+import { describeError } from '#platform/log.ts';
+import type { AttemptServices } from './attempt.ts';
+import { pause, persist } from './persist.ts';
+
+export interface ClaimOptions {
+  /** How many attempts run at once. */
+  readonly places: number;
+  /** Aborted when nothing new is to be begun. */
+  readonly stop: AbortSignal;
+  /** Works on an attempt; never throws. */
+  readonly work: (claim: Claim) => Promise<void>;
+}
+
+const giveBackTimeoutMs = 3_000;
+
+/** Resolves when stopped and the last attempt is done; throws the refusal of a server that wants nothing of this runner. */
+export async function claimWork(services: AttemptServices, { places, stop, work }: ClaimOptions): Promise<void> {
+  const running = new Set<Promise<void>>();
+  try {
+    while (!stop.aborted) {
+      if (running.size >= places) await Promise.race([...running, aborted(stop)]);
+      else {
+        const claim = await next(services, stop);
+        if (claim === null) continue;
+        const attempt: Promise<void> = work(claim).finally(() => running.delete(attempt));
+        running.add(attempt);
+      }
+    }
+  } finally {
+    await Promise.all(running);
+  }
+}
+
+async function next(services: AttemptServices, stop: AbortSignal): Promise<Claim | null> {
+  const { transport, randomness, log } = services;
+  const claimId = randomness.uid();
+  const onFailure = (error: unknown): void => log.warn({ error: describeError(error) }, 'the server does not answer');
+  try {
+    const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, protocolLimits.claimWaitMs, { signal }), { randomness, signal: stop, onFailure });
+    if (claim === null && retryAfterMs > 0) await pause(retryAfterMs, stop);
+    return claim;
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    await giveBack(services, claimId);
+    return null;
+  }
+}
+
+/** The question that was broken off may have been answered with a lease; nobody should wait for it to run out. */
+async function giveBack({ transport, log }: AttemptServices, claimId: string): Promise<void> {
+  const soon = { timeoutMs: giveBackTimeoutMs };
+  try {
+    const { claim } = await transport.claim(claimId, 0, soon);
+    if (claim !== null) await transport.result(claim, { exit: 'refused', message: 'the runner is stopping' }, soon);
+  } catch (error) {
+    log.debug({ error: describeError(error) }, 'nothing could be given back');
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

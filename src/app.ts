@@ -12,6 +12,7 @@ import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
 import { getValue, secretDelivery, secrets } from '#features/secrets/feature.ts';
 import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
+import { runners, runnersFeature } from '#features/runners/feature.ts';
 import type { AttemptDesk } from '#features/runners/schema.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { manifestBody } from '#features/resources/schema.ts';
@@ -86,6 +87,7 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
     { name: 'connectors', kinds: [connectorKind(() => [publicUrl() ?? []].flat())] },
     trust({ kinds: () => kinds, publicUrl }),
     secrets,
+    runners,
     pipelines(() => functions),
   ];
   kinds.add(manifests.flatMap((manifest) => manifest.nouns ?? []), manifests.flatMap((manifest) => manifest.kinds ?? []));
@@ -134,12 +136,16 @@ export function createApp(services: AppServices): App {
     sealOutput: (execution, id, value) => keyring.seal(execution.accountId, outputContext(execution.id, id), Buffer.from(value)),
     openOutput: async (execution, id) => openSealedOutput({ database, keyring }, execution, { id, context: outputContext(execution.id, id) }),
   });
+  const runnerDoor = runnersFeature({
+    ...shared, desk, heartbeatMs: Math.ceil(config.leaseMs / 3), requestTimeoutMs: config.requestTimeoutMs, maxInFlight: config.maxInFlight,
+  });
   manifests.push(
     trustFeature({
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
     }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
+    runnerDoor.manifest,
   );
   const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
   const gate: Gate = {
@@ -168,6 +174,7 @@ export function createApp(services: AppServices): App {
       return server.listen();
     },
     async stop() {
+      runnerDoor.release();
       await server.drain();
       snapshots.stop();
       await jobs.stop();

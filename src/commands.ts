@@ -2,6 +2,7 @@
 import { barePointer, bareToManifest, isBarePipeline } from '#features/pipelines/feature.ts';
 import { createKinds } from './app.ts';
 import { hostCommands } from './host-commands.ts';
+import { runnerCommand } from './runner/command.ts';
 import { remoteCommands } from './surfaces/cli.ts';
 import type { CommandRecord } from './surfaces/command-line.ts';
 import type { Wrapper } from './surfaces/manifest-files.ts';
@@ -13,4 +14,4 @@ const wrap: Wrapper = (document) => {
   return 'errors' in result ? result : { manifest: { ...result.manifest }, pointerInFile: barePointer };
 };
 
-export const commands: readonly CommandRecord[] = [...hostCommands, ...remoteCommands({ kinds: createKinds, wrap })];
+export const commands: readonly CommandRecord[] = [...hostCommands, runnerCommand, ...remoteCommands({ kinds: createKinds, wrap })];

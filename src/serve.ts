@@ -1,17 +1,22 @@
 /** `sallyport serve`: first start, the running server, and its end. */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { keepBootstrapToken, makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder } from '#features/audit/feature.ts';
-import { createAccount, listAccounts } from '#features/tenancy/feature.ts';
+import { registerLocal } from '#features/runners/feature.ts';
+import { createAccount, findAccount, listAccounts } from '#features/tenancy/feature.ts';
 import type { Config } from '#platform/config.ts';
 import { createJobs } from '#platform/jobs.ts';
 import { createLog } from '#platform/log.ts';
+import type { Log } from '#platform/log.ts';
 import { createMetrics } from '#platform/metrics.ts';
 import { createOutbound } from '#platform/outbound.ts';
 import { createApp } from './app.ts';
 import type { Host } from './host.ts';
 import { openHost } from './host.ts';
+import type { LocalRunner } from './runner/local.ts';
+import { startLocalRunner } from './runner/local.ts';
 
 export interface Terminal {
   /** Lines for the person who started the command. */
@@ -38,12 +43,14 @@ export async function serve(config: Config, terminal: Terminal): Promise<number>
     const stop = stopSignal();
     const { url } = await app.start();
     publicUrl.value ||= url;
+    const runner = config.runner ? await localRunner(config, host, { log, terminal, url }) : null;
     terminal.print(`sallyport ready ${url}`);
     const reason = await Promise.race([stop, host.lost]);
     if (reason !== 'signal') {
       log.error({ code: reason.code, signal: reason.signal, lastLines: reason.lastLines }, 'the database went away');
       code = exitDatabaseGone;
     }
+    await runner?.stop();
     await app.stop();
   } finally {
     await heartbeat.stop();
@@ -51,6 +58,23 @@ export async function serve(config: Config, terminal: Terminal): Promise<number>
     await host.close().catch((error: unknown) => log.warn({ because: String(error) }, 'closing'));
   }
   return code;
+}
+
+/** Serves the account of the first start; others bring runners of their own. */
+async function localRunner(config: Config, host: Host, { log, terminal, url }: { log: Log; terminal: Terminal; url: string }): Promise<LocalRunner | null> {
+  const account = await findAccount(host.database, 'default');
+  if (account === null) return null;
+  const socket = host.ownerLogin.host;
+  return startLocalRunner({
+    url,
+    entry: fileURLToPath(new URL('./main.ts', import.meta.url)),
+    work: join(config.data, 'runner'),
+    hide: [config.data, dirname(config.rootKeyFile), ...(socket?.startsWith('/') === true ? [socket] : [])],
+    unsafe: config.unsafeLocalRunner,
+    register: () => registerLocal({ ...host, record: createRecorder(host.randomness) }, account),
+    log,
+    print: terminal.print,
+  });
 }
 
 function stopSignal(): Promise<'signal'> {

@@ -1,19 +1,19 @@
 /** Audit: list, export, verify; and the work that numbers rows and writes summaries. */
 import { z } from 'zod';
+import type { Check } from '#kernel/decision.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import { childScope, contains, parseResourcePath } from '#kernel/scope.ts';
 import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
-import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { RefusalCounts } from './refusals.ts';
 import { auditEvent, auditQuery, verification } from './schema.ts';
 import type { SequencerServices } from './sequencer.ts';
 import { sequenceAccount, sequenceAll } from './sequencer.ts';
 import type { AuditFilter, ListedEvent } from './store.ts';
-import { checkpoints, listEvents, trail } from './store.ts';
-import type { Checkpoint, VerifiableRow } from './verify.ts';
+import { checkpoints, headSeq, listEvents, strayEvents, trail } from './store.ts';
+import type { Checkpoint, VerifiableRow, Verification } from './verify.ts';
 import { verifyTrail } from './verify.ts';
 
 export { createRecorder } from './record.ts';
@@ -23,8 +23,7 @@ export { sequenceAccount } from './sequencer.ts';
 export { verifyExport } from './export-file.ts';
 export type { Verification } from './verify.ts';
 
-export interface AuditServices extends SequencerServices {
-  readonly database: Database;
+export interface AuditServices extends Omit<SequencerServices, 'signed'> {
   readonly cursors: Cursors;
   readonly refusals: RefusalCounts;
   readonly sequencerMs: number;
@@ -32,7 +31,10 @@ export interface AuditServices extends SequencerServices {
 
 const exportBatch = 1_000;
 
-export function auditFeature(services: AuditServices): Manifest {
+type OwnServices = AuditServices & SequencerServices;
+
+export function auditFeature(given: AuditServices): Manifest {
+  const services: OwnServices = { ...given, signed: new Map() };
   const list = operation({
     name: 'audit.list',
     summary: 'Audit events of a scope, newest first',
@@ -53,7 +55,7 @@ export function auditFeature(services: AuditServices): Manifest {
     path: '{account}/audit:export',
     input: { query: z.strictObject({ after: z.coerce.number().int().min(0).default(0) }) },
     output: z.strictObject({ account: z.uuid(), rows: z.array(z.unknown()), checkpoints: z.array(z.unknown()), keys: z.array(z.unknown()), next: z.number().int().nullable() }),
-    access: on('audit.view', auditTarget),
+    access: { shape: 'plan', plan: async (call: Call) => ({ checks: everywhere(call), before: call.world, after: call.world.overlay([]), found: undefined }) },
     audit: null,
     dialect: 'api',
     prepare: (call, { query }) => exportBatchAfter(services, call.account.id, query.after),
@@ -69,15 +71,7 @@ export function auditFeature(services: AuditServices): Manifest {
     access: on('audit.view', auditTarget),
     audit: null,
     dialect: 'api',
-    prepare: async (call) => {
-      await sequenceAccount(services, call.account.id);
-      return verifyTrail({
-        accountId: call.account.id,
-        rows: trail(services.database.read, call.account.id),
-        checkpoints: await checkpoints(services.database.read, call.account.id),
-        keys: await services.keyring.publicKeys(call.account.id, 'checkpoint'),
-      });
-    },
+    prepare: (call) => verifyOnline(services, call.account.id),
   });
 
   return {
@@ -88,6 +82,21 @@ export function auditFeature(services: AuditServices): Manifest {
       { name: 'audit.summarise', everyMs: 5_000, run: () => services.refusals.flush() },
     ],
   };
+}
+
+async function verifyOnline(services: OwnServices, accountId: string): Promise<Verification> {
+  await sequenceAccount(services, accountId, { wait: true });
+  const anchor = services.signed.get(accountId);
+  const keys = await services.keyring.publicKeys(accountId, 'checkpoint');
+  // Of one moment: the sequencer goes on meanwhile.
+  return services.database.transaction(async (tx) => verifyTrail({
+    accountId,
+    rows: trail(tx, accountId),
+    checkpoints: await checkpoints(tx, accountId),
+    keys,
+    anchors: anchor === undefined ? [] : [anchor],
+    database: { headSeq: await headSeq(tx, accountId), strays: await strayEvents(tx, accountId) },
+  }), { isolation: 'repeatable read' });
 }
 
 /** The trail of a scope is seen with `audit.view` there; account-wide work needs it at the account. */
@@ -121,6 +130,12 @@ async function listPage(services: AuditServices, call: Call, query: z.infer<type
   };
 }
 
+/** The whole trail is for those who may see all of it, scope by scope. */
+function everywhere(call: Call): Check[] {
+  const below = ['organization', 'project'].flatMap((kind) => [...call.world.list(kind)].map((entry) => childScope(entry.scope, entry.identifier)));
+  return ['/', ...below].map((scope): Check => ({ ask: 'permission', permission: 'audit.view', target: auditAt(scope), world: 'before' }));
+}
+
 /** Events below are shown only to one who may see the audit of every scope there; otherwise scope by scope. */
 function seesAllBelow(call: Call): boolean {
   for (const kind of ['organization', 'project']) {
@@ -152,7 +167,9 @@ function claimFilter(text: string): Record<string, unknown> {
   } catch {
     value = null;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0) {
+  // No stored claim can hold U+0000, and the database refuses to be asked.
+  const unheard = /\\u0000/i.test(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0 || unheard) {
     throw refusal('request.invalid', { errors: [{ pointer: '/claim', message: 'must be a JSON object such as `{"sub":"…"}`' }] });
   }
   return value as Record<string, unknown>;

@@ -5,18 +5,22 @@
 import { sign } from 'node:crypto';
 import type { Clock } from '#platform/clock.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
-import type { Keyring } from '#platform/keyring.ts';
+import type { Keyring, SigningKey } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { checkpointText, linkOf, zeroLink } from './leaf.ts';
+import type { Checkpoint } from './verify.ts';
 
 export interface SequencerServices {
   readonly database: Database;
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** The newest checkpoint this node signed, by account: what it remembers cannot be rolled back behind its back. */
+  readonly signed: Map<string, Checkpoint>;
 }
 
 const batchRows = 2_000;
+const nothing = { rows: 0, checkpoint: null };
 
 /** Sequences everything that is pending now. Returns how many rows it numbered. */
 export async function sequenceAll(services: SequencerServices): Promise<number> {
@@ -27,26 +31,35 @@ export async function sequenceAll(services: SequencerServices): Promise<number> 
   return numbered;
 }
 
-export async function sequenceAccount(services: SequencerServices, accountId: string): Promise<number> {
+/** With `wait` all that is pending now is numbered, by whomever; otherwise an account another node is at is left to it. */
+export async function sequenceAccount(services: SequencerServices, accountId: string, { wait = false }: { readonly wait?: boolean } = {}): Promise<number> {
   const key = await services.keyring.signingKey(accountId, 'checkpoint');
   let numbered = 0;
   for (;;) {
-    const count = await services.database.transaction((tx) => sequenceBatch(services, tx, accountId, (text) => sign(null, text, key.privateKey), key.id));
-    numbered += count;
-    if (count < batchRows) return numbered;
+    const { rows, checkpoint } = await services.database.transaction((tx) => sequenceBatch(services, tx, { accountId, key, wait }));
+    if (checkpoint !== null) services.signed.set(accountId, checkpoint);
+    numbered += rows;
+    if (rows < batchRows) return numbered;
   }
 }
 
-async function sequenceBatch(services: SequencerServices, tx: Tx, accountId: string, signText: (text: Buffer) => Buffer, keyId: string): Promise<number> {
+interface Turn {
+  readonly accountId: string;
+  readonly key: SigningKey;
+  readonly wait: boolean;
+}
+
+async function sequenceBatch(services: SequencerServices, tx: Tx, { accountId, key, wait }: Turn): Promise<{ rows: number; checkpoint: Checkpoint | null }> {
   await tx.insertInto('audit_head').values({ account_id: accountId, seq: 0, link: zeroLink }).onConflict((conflict) => conflict.doNothing()).execute();
-  const head = await tx.selectFrom('audit_head').selectAll().where('account_id', '=', accountId).forUpdate().skipLocked().executeTakeFirst();
+  const locking = tx.selectFrom('audit_head').selectAll().where('account_id', '=', accountId).forUpdate();
+  const head = await (wait ? locking : locking.skipLocked()).executeTakeFirst();
   // Another node is at it.
-  if (head === undefined) return 0;
+  if (head === undefined) return nothing;
   const pending = await tx.selectFrom('audit_pending as p')
     .innerJoin('audit_event as e', (join) => join.onRef('e.account_id', '=', 'p.account_id').onRef('e.at', '=', 'p.at').onRef('e.id', '=', 'p.id'))
     .select(['p.at', 'p.id', 'e.leaf'])
     .where('p.account_id', '=', accountId).orderBy('p.at').orderBy('p.id').limit(batchRows).execute();
-  if (pending.length === 0) return 0;
+  if (pending.length === 0) return nothing;
   let { seq, link } = head;
   const leaves = pending.map((row) => {
     seq += 1;
@@ -57,7 +70,7 @@ async function sequenceBatch(services: SequencerServices, tx: Tx, accountId: str
   await tx.updateTable('audit_head').set({ seq, link }).where('account_id', '=', accountId).execute();
   await tx.deleteFrom('audit_pending').where('account_id', '=', accountId).where('id', 'in', pending.map((row) => row.id)).execute();
   const at = services.clock.now();
-  const signature = signText(checkpointText({ accountId, seq, link, at }));
-  await tx.insertInto('audit_checkpoint').values({ account_id: accountId, seq, link, at, key_id: keyId, signature }).execute();
-  return pending.length;
+  const signature = sign(null, checkpointText({ accountId, seq, link, at }), key.privateKey);
+  await tx.insertInto('audit_checkpoint').values({ account_id: accountId, seq, link, at, key_id: key.id, signature }).execute();
+  return { rows: pending.length, checkpoint: { seq, link, at, keyId: key.id, signature } };
 }

@@ -86,6 +86,21 @@ export async function checkpoints(reader: Reader, accountId: string): Promise<Ch
   return rows.map((row) => ({ seq: row.seq, link: row.link, at: row.at, keyId: row.key_id, signature: row.signature }));
 }
 
+/** Number of the last row by the sequencer's own account; 0 when there is none. */
+export async function headSeq(reader: Reader, accountId: string): Promise<number> {
+  const head = await reader.selectFrom('audit_head').select('seq').where('account_id', '=', accountId).executeTakeFirst();
+  return head?.seq ?? 0;
+}
+
+/** Ids of rows that have no number and wait for none: nobody who records an event leaves one like this. At most 20. */
+export async function strayEvents(reader: Reader, accountId: string): Promise<string[]> {
+  const rows = await reader.selectFrom('audit_event as e').select('e.id').where('e.account_id', '=', accountId)
+    .where((e) => e.not(e.exists(e.selectFrom('audit_leaf as l').select('l.seq').whereRef('l.account_id', '=', 'e.account_id').whereRef('l.event_id', '=', 'e.id'))))
+    .where((e) => e.not(e.exists(e.selectFrom('audit_pending as p').select('p.id').whereRef('p.account_id', '=', 'e.account_id').whereRef('p.at', '=', 'e.at').whereRef('p.id', '=', 'e.id'))))
+    .orderBy('e.at').limit(20).execute();
+  return rows.map((row) => row.id);
+}
+
 function fieldsOf(row: EventRow): VerifiableFields {
   return {
     format: row.format,

@@ -32,6 +32,8 @@ export interface VerifyInput {
   readonly keys: readonly Readonly<Record<string, unknown>>[];
   /** Checkpoints kept elsewhere: what they say must still be so. */
   readonly anchors?: readonly Checkpoint[];
+  /** What only the database itself can tell; absent for an export. */
+  readonly database?: { readonly headSeq: number; readonly strays: readonly string[] };
 }
 
 export interface Finding {
@@ -67,8 +69,10 @@ export async function verifyTrail(input: VerifyInput): Promise<Verification> {
     if (wanted.has(seq)) wanted.set(seq, link);
   }
   for (const checkpoint of input.checkpoints) checkCheckpoint(input.accountId, checkpoint, { keys, link: wanted.get(checkpoint.seq) ?? null, find, name: 'checkpoint' });
-  for (const anchor of input.anchors ?? []) checkCheckpoint(input.accountId, anchor, { keys, link: wanted.get(anchor.seq) ?? null, find, name: 'exported checkpoint' });
+  for (const anchor of input.anchors ?? []) checkCheckpoint(input.accountId, anchor, { keys, link: wanted.get(anchor.seq) ?? null, find, name: 'checkpoint kept elsewhere' });
   if ((input.checkpoints.at(-1)?.seq ?? 0) < seq) find(seq, 'the last rows are not covered by a checkpoint');
+  if (input.database !== undefined && input.database.headSeq !== seq) find(seq, `the trail ends here, but row ${input.database.headSeq} was the last to be numbered`);
+  for (const id of input.database?.strays ?? []) find(0, `the row ${id} is in no place of the chain`);
   return { rows: seq, checkpoints: input.checkpoints.length, erasedFields, findings };
 }
 

@@ -5,7 +5,7 @@ import type { Check, Target } from '#kernel/decision.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import { Reply } from '#kernel/operation.ts';
-import { parseResourcePath } from '#kernel/scope.ts';
+import { accountScope, parseResourcePath } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
@@ -13,6 +13,7 @@ import type { ReadyChange, ResourceServices, Snapshots } from '#features/resourc
 import { authorOf, page, writeAs } from '#features/resources/feature.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
+import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { TokenCache } from './recognise.ts';
 import { recognisers } from './recognise.ts';
 import { boundsOf, createdToken, newToken, setupAnswer, setupBody, tokenView, ttlMs } from './schema.ts';
@@ -48,16 +49,17 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     access: {
       shape: 'plan',
       plan: async (call: Call, { body }: { body: z.infer<typeof newToken> }) => {
-        const holder = holderOf(call, body.principal);
+        const holder = holderOf(call, body.principal, 'api_token.create');
         return { checks: tokenChecks(services, call, holder, body.mayAdminister), before: call.world, after: call.world.overlay([]), found: holder };
       },
     },
     audit: 'api_token.create',
     dialect: 'api',
     prepare: async (call, { body }, holder: Holder) => prepareToken(call, body, holder),
-    write: async (tx, call, _input, { credential, token }) => {
+    write: async (tx, call, _input, { credential, token, scope }) => {
       await insertCredential(tx, { ...credential, hash: hashToken(token) });
-      call.note({ resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid, expiresAt: credential.expiresAt, mayAdminister: credential.mayAdminister } });
+      const { principalUid: principal, expiresAt, mayAdminister } = credential;
+      call.note({ scope, resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal, expiresAt, mayAdminister } });
       return new Reply({ ...viewOf(credential), token }, { status: 201 });
     },
   });
@@ -73,8 +75,9 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     audit: null,
     dialect: 'api',
     prepare: async (call, { query }) => {
-      const holder = holderOf(call, parsePrincipal(query.principal));
-      if (!isSelf(call, holder) && !call.decide({ permission: 'api_token.view', target: tokenTarget(holder.scope) }).allowed) throw refusal('access.not_found');
+      const holder = holderOf(call, parsePrincipal(query.principal), 'api_token.view');
+      const question = { permission: 'api_token.view', target: tokenTarget(holder.scope) };
+      if (!isSelf(call, holder) && !call.decide(question).allowed) throw refuseQuestion(call, question);
       const binding = ['api_token', call.account.id, call.caller.principal.uid, holder.principal.uid];
       const after = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
       const found = await listOf(services.database.read, call.account.id, holder.principal, { limit: query.limit + 1, after });
@@ -95,15 +98,15 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     dialect: 'api',
     prepare: async (call, { params }) => {
       const credential = await findById(services.database.read, call.account.id, params.id);
-      if (credential === null || credential.kind === 'setup') throw refusal('access.not_found');
-      const scope = call.world.get(credential.principalUid ?? '')?.scope ?? '/';
-      const own = credential.principalUid === call.caller.principal.uid;
-      if (!own && !call.decide({ permission: 'api_token.delete', target: tokenTarget(scope) }).allowed) throw refusal('access.not_found');
-      return credential;
+      if (credential === null || credential.kind === 'setup') throw refuseMissing(call, 'api_token.delete', null);
+      const scope = call.world.get(credential.principalUid ?? '')?.scope ?? accountScope;
+      const question = { permission: 'api_token.delete', target: tokenTarget(scope) };
+      if (!isOwn(call, credential) && !call.decide(question).allowed) throw refuseQuestion(call, question);
+      return { credential, scope };
     },
-    write: async (tx, call, _input, credential: Credential) => {
+    write: async (tx, call, _input, { credential, scope }: { credential: Credential; scope: ScopePath }) => {
       await revoke(tx, call.account.id, { id: credential.id }, call.now);
-      call.note({ resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid } });
+      call.note({ scope, resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid } });
       call.afterCommit(() => services.tokens.forget());
       return null;
     },
@@ -131,30 +134,41 @@ export function credentialsFeature(services: CredentialServices): Manifest {
   return { name: 'credentials', operations: [create, list, remove, setup], recognisers: recognisers(services) };
 }
 
-function parsePrincipal(text: string | undefined): { type: 'user' | 'service_account'; path: string } | undefined {
+type Wanted = { readonly type: 'user' | 'service_account'; readonly path: string } | 'bootstrap';
+
+function parsePrincipal(text: string | undefined): Wanted | undefined {
   if (text === undefined) return undefined;
+  // So that it can be found and revoked.
+  if (text === 'system:bootstrap') return 'bootstrap';
   const colon = text.indexOf(':');
   const type = text.slice(0, colon);
   if (type !== 'user' && type !== 'service_account') throw refusal('request.invalid', { errors: [{ pointer: '/principal', message: 'must be `user:…` or `service_account:…`' }] });
   return { type, path: text.slice(colon + 1) };
 }
 
-function holderOf(call: Call, wanted: { type: 'user' | 'service_account'; path: string } | undefined): Holder {
+function holderOf(call: Call, wanted: Wanted | undefined, permission: string): Holder {
   const { principal } = call.caller;
+  if (wanted === 'bootstrap') return { principal: { type: 'system', uid: 'bootstrap', path: 'bootstrap' }, scope: accountScope };
   if (wanted === undefined) {
     if (principal.type !== 'user' && principal.type !== 'service_account') {
       throw refusal('request.invalid', { errors: [{ pointer: '/principal', message: `a ${principal.type} has no tokens; name a user or service account` }] });
     }
-    return { principal, scope: call.world.get(principal.uid)?.scope ?? '/' };
+    return { principal, scope: call.world.get(principal.uid)?.scope ?? accountScope };
   }
   const place = parseResourcePath(wanted.path);
   const entry = place === null ? undefined : call.world.find(wanted.type, place.scope, place.identifier);
-  if (entry === undefined) throw refusal('access.not_found');
+  if (entry === undefined) throw refuseMissing(call, permission, null);
   return { principal: { type: wanted.type, uid: entry.uid, path: entryPath(entry) }, scope: entry.scope };
 }
 
 function isSelf(call: Call, holder: Holder): boolean {
   return holder.principal.uid === call.caller.principal.uid && holder.principal.type === call.caller.principal.type;
+}
+
+/** A token narrowed to less than its principal is about itself, not about the principal's other tokens. */
+function isOwn({ caller }: Call, credential: Credential): boolean {
+  if (credential.id === caller.credential.id) return true;
+  return caller.bounds === 'principal' && credential.principalType === caller.principal.type && credential.principalUid === caller.principal.uid;
 }
 
 function tokenTarget(scope: ScopePath): Target {
@@ -177,8 +191,9 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
     throw refusal('request.invalid', { errors: [{ pointer: '/bounds', message: 'a bounded token makes tokens with its own bounds' }] });
   }
   const expiresAt = new Date(call.now.getTime() + ttlMs(body));
-  const bootstrap = caller.credential.kind === 'bootstrap';
-  if (!bootstrap && caller.expiresAt !== null && expiresAt > caller.expiresAt) {
+  // An unattended installation leaves service accounts behind that go on without it (CONTRACTS §1), and nobody else.
+  const mayOutlive = caller.credential.kind === 'bootstrap' && holder.principal.type === 'service_account';
+  if (!mayOutlive && caller.expiresAt !== null && expiresAt > caller.expiresAt) {
     throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the new token would outlive the credential that makes it, which ends at ${caller.expiresAt.toISOString()}` }] });
   }
   const kind = holder.principal.type === 'user' ? ('personal' as const) : ('service_account' as const);
@@ -187,7 +202,7 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
     bounds: self && caller.bounds !== 'principal' ? caller.bounds : boundsOf(body),
     mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), expiresAt, revokedAt: null,
   };
-  return { credential, token: makeToken(kind, (bytes) => call.random(bytes)) };
+  return { credential, token: makeToken(kind, (bytes) => call.random(bytes)), scope: holder.scope };
 }
 
 function viewOf(credential: Credential): z.infer<typeof tokenView> {

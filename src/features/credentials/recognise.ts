@@ -5,9 +5,11 @@
 import type { Caller, Principal } from '#kernel/caller.ts';
 import type { Recogniser } from '#kernel/manifest.ts';
 import { entryPath } from '#kernel/world.ts';
+import type { PrincipalFacts } from '#features/access/schema.ts';
 import type { Snapshots } from '#features/resources/feature.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Clock } from '#platform/clock.ts';
+import { withPatience } from '#platform/patience.ts';
 import type { Credential } from './store.ts';
 import { findLive } from './store.ts';
 import { hashToken, isOurs, readToken } from './token-form.ts';
@@ -30,7 +32,7 @@ export function createTokenCache(services: { database: Database; clock: Clock })
       if (known !== undefined && known.untilMs > services.clock.monotonicMs()) {
         return known.credential.expiresAt !== null && known.credential.expiresAt <= now ? null : known.credential;
       }
-      const credential = await findLive(services.database.read, accountId, hash, now);
+      const credential = await withPatience(findLive(services.database.read, accountId, hash, now));
       if (credential === null) remembered.delete(key);
       else {
         if (remembered.size >= maxRemembered) remembered = new Map();
@@ -69,7 +71,7 @@ export function looksLikeJwt(token: string): boolean {
   return token.startsWith('eyJ') || token.split('.').length === 3;
 }
 
-/** Null when the principal is gone; a disabled one is known, and may nothing. */
+/** Null when the principal is gone or disabled: what a caller may do about itself asks for no permission. */
 async function callerOf(snapshots: Snapshots, credential: Credential): Promise<Caller | null> {
   const principal = await principalOf(snapshots, credential);
   if (principal === null) return null;
@@ -88,5 +90,5 @@ async function principalOf(snapshots: Snapshots, credential: Credential): Promis
   const world = await snapshots.world(credential.accountId);
   const entry = credential.principalUid === null ? undefined : world.get(credential.principalUid);
   if (entry === undefined || (entry.kind !== 'user' && entry.kind !== 'service_account') || entry.kind !== credential.principalType) return null;
-  return { type: entry.kind, uid: entry.uid, path: entryPath(entry) };
+  return (entry.facts as PrincipalFacts).enabled ? { type: entry.kind, uid: entry.uid, path: entryPath(entry) } : null;
 }

@@ -20,7 +20,7 @@ export function createJobs(jobs: readonly BackgroundJob[], log: Log): Jobs {
   }
 
   async function run(job: BackgroundJob): Promise<void> {
-    const work = job.run(stopping.signal).catch((error: unknown) => {
+    const work = Promise.try(() => job.run(stopping.signal)).catch((error: unknown) => {
       if (!stopping.signal.aborted) log.warn({ job: job.name, error: describeError(error) }, 'job failed');
     });
     running.add(work);

@@ -5,6 +5,7 @@ import { isIdentifier } from '#kernel/identifier.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import { violates } from '#platform/database/database.ts';
+import { withPatience } from '#platform/patience.ts';
 
 export interface AccountServices {
   readonly database: Database;
@@ -77,7 +78,7 @@ export function accountDirectory(services: Pick<AccountServices, 'database' | 'c
     if (!isIdentifier(identifier)) return null;
     let held = known.get(identifier);
     if (held === undefined || held.untilMs <= services.clock.monotonicMs()) {
-      const account = await findAccount(services.database, identifier);
+      const account = await withPatience(findAccount(services.database, identifier));
       if (known.size > 10_000) known = new Map();
       held = { account, untilMs: services.clock.monotonicMs() + directoryMs };
       known.set(identifier, held);

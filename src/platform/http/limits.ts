@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { refusal } from '#kernel/errors.ts';
 import type { Database } from '../database/database.ts';
 import type { Clock } from '../clock.ts';
+import { withPatience } from '../patience.ts';
 
 export interface RateRule {
   readonly perSecond: number;
@@ -42,7 +43,7 @@ export function createRates(database: Database, clock: Clock): Rates {
 
   async function draw(key: string, purse: Purse, rule: RateRule): Promise<void> {
     const batch = Math.max(1, Math.min(Math.floor(rule.burst / 10), 50));
-    const got = await drawFromBucket(database, { key, rule, wanted: batch, now: clock.now() });
+    const got = await withPatience(drawFromBucket(database, { key, rule, wanted: batch, now: clock.now() }));
     purse.tokens += got;
     if (got === 0) purse.emptyUntilMs = clock.monotonicMs() + Math.max(50, 1_000 / rule.perSecond);
   }

@@ -33,6 +33,13 @@ describe('derived files', () => {
     assert.equal(readFileSync(join(root, 'docs/page.md'), 'utf8'), 'one\ntwo\n');
   });
 
+  test('what is derived no more fails, and goes with the next derivation', async (t) => {
+    const root = plantTree(t, { 'docs/page.md': 'one\ntwo\n', 'docs/schemas/Gone.json': '{}\n' });
+    assert.match((await checkDerived(root, page)).problems.join(), /^docs\/schemas\/Gone\.json: is derived from nothing any more/);
+    assert.deepEqual(await writeDerived(root, page), ['docs/schemas/Gone.json']);
+    assert.deepEqual((await checkDerived(root, page)).problems, []);
+  });
+
   test('an empty list of files is no success', async (t) => {
     assert.equal((await checkDerived(plantTree(t, {}), [])).seen, 0);
   });

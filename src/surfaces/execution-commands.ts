@@ -1,6 +1,6 @@
 /** `run`, `logs` and `abort`: executions from the command line. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseResourcePath, parseScope } from '#kernel/scope.ts';
+import { levelOf, parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { CommandRecord, Terminal } from './command-line.ts';
 import { UsageError } from './command-line.ts';
@@ -36,7 +36,7 @@ const run = remote({
   data: true,
   run: async (server, { args, options, terminal, json }) => {
     const place = parseResourcePath(args[0]!);
-    if (place === null || !place.scope.includes('/')) throw new UsageError(`\`${args[0]}\` is not the path of a pipeline such as \`payments/checkout/recover\``);
+    if (place === null || levelOf(place.scope) !== 'project') throw new UsageError(`\`${args[0]}\` is not the path of a pipeline such as \`payments/checkout/recover\``);
     const body = { pipeline: place.identifier, inputs: readInputs((options['input'] as string[] | undefined) ?? []) };
     const started = (await server.call({ method: 'POST', path: `${scopeApi(server, place.scope)}/executions`, body })) as Execution;
     const path = { scope: place.scope, id: started.id };
@@ -82,7 +82,7 @@ function executionAt(text: string): Place {
   const slash = text.lastIndexOf('/');
   const scope = slash === -1 ? null : parseScope(text.slice(0, slash));
   const id = text.slice(slash + 1);
-  if (scope === null || !scope.includes('/') || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) {
+  if (scope === null || levelOf(scope) !== 'project' || !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) {
     throw new UsageError(`\`${text}\` is not an execution such as \`payments/checkout/0198c5f2-7d1a-7c3e-9b1f-2a4d6e8f0a1b\``);
   }
   return { scope, id };

@@ -47,7 +47,12 @@ function refusalsOf({ access, input, write }: AnyOperation, path: string): numbe
   return found.toSorted((a, b) => a - b);
 }
 
-export function sharedResponses(): Readonly<Record<string, JsonSchema>> {
+/** Refusals by status, those that `paths` (as JSON) refers to. */
+export function sharedResponses(paths: string): Readonly<Record<string, JsonSchema>> {
+  return Object.fromEntries(Object.entries(allResponses()).filter(([name]) => paths.includes(`"#/components/responses/${name}"`)));
+}
+
+function allResponses(): Readonly<Record<string, JsonSchema>> {
   const problem = (description: string, schema: JsonSchema, retry: boolean): JsonSchema => ({
     description, ...(retry ? { headers: retryAfter } : {}), content: { 'application/problem+json': { schema } },
   });

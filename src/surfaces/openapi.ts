@@ -53,7 +53,7 @@ export function openApi(operations: readonly AnyOperation[], { version, kinds }:
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'an API token, or a session token; one credential in one header' } },
       parameters: sharedParameters,
-      responses: sharedResponses(),
+      responses: sharedResponses(JSON.stringify(paths)),
       schemas: { ...refusalSchemas(), ...components.schemas() },
     },
   };

@@ -1,7 +1,7 @@
 /** The protocol over HTTP: one signed POST a message. */
 import type { z } from 'zod';
-import { Refusal, catalogue, refusal } from '#kernel/errors.ts';
-import type { ErrorCode } from '#kernel/errors.ts';
+import { catalogue, refusal } from '#kernel/errors.ts';
+import type { ErrorCode, Refusal } from '#kernel/errors.ts';
 import type { RegisterBody, Registered } from '#features/runners/schema.ts';
 import {
   claimAnswer, leaseAnswer, logAnswer, openedMasks, openedPayload, protocolLimits, protocolVersion, registered, registrationWord, resultAnswer, sealedAnswer,
@@ -88,17 +88,20 @@ export function httpTransport(server: ServerPlace, { identity, clock }: { readon
     claim: (claimId, waitMs, options) => send('/claims', { protocol, claimId, waitMs }, claimAnswer, { timeoutMs: waitMs + claimSlackMs, ...options }),
     async payload(place, options) {
       const { sealed } = await ofAttempt(place, 'payload', {}, sealedAnswer, options);
-      return openSealed(identity, sealed, openedPayload, place);
+      const { protocol: _protocol, attemptId: _attemptId, fence: _fence, ...payload } = await openSealed(identity, sealed, openedPayload, place);
+      return payload;
     },
     async masks(place, after, options) {
       const { sealed } = await ofAttempt(place, 'masks', { after }, sealedAnswer, options);
-      return openSealed(identity, sealed, openedMasks, place);
+      const { maskSet, secrets } = await openSealed(identity, sealed, openedMasks, place);
+      return { maskSet, secrets };
     },
     started: (place, options) => ofAttempt(place, 'started', {}, leaseAnswer, options),
     heartbeat: (place, options) => ofAttempt(place, 'heartbeat', {}, leaseAnswer, options),
-    log(place, { bytes, ...chunk }, options) {
+    async log(place, { bytes, ...chunk }, options) {
       const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');
-      return ofAttempt(place, 'logs', { ...chunk, data }, logAnswer, options);
+      const { protocol: _, ...position } = await ofAttempt(place, 'logs', { ...chunk, data }, logAnswer, options);
+      return position;
     },
     async result(place, result, options) {
       await ofAttempt(place, 'result', { result }, resultAnswer, options);

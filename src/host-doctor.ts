@@ -1,4 +1,4 @@
-/** `sallyport doctor`: what is right here, what somebody should look at, and what does not work. Changes nothing. */
+/** `sallyport doctor`: what is right here, what somebody should look at, and what does not work. Makes and migrates nothing. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

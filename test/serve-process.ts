@@ -27,13 +27,15 @@ export interface ServeOptions {
   /** Data directory; made if it is not there. */
   readonly data: string;
   readonly flags?: readonly string[];
+  /** Variables of its environment besides ours. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const stopPatienceMs = 20_000;
 
 /** Starts a server and returns when it is ready. Rejects with what it said when it ends before. */
-export async function startServe({ data, flags = [] }: ServeOptions): Promise<ServeProcess> {
-  const child = spawn(program, ['serve', '--data', data, ...flags], { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startServe({ data, flags = [], environment = {} }: ServeOptions): Promise<ServeProcess> {
+  const child = spawn(program, ['serve', '--data', data, ...flags], { env: plainEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
   const exit = exitOf(child);

@@ -28,7 +28,8 @@ export async function databaseFindings(checks: DatabaseChecks): Promise<Finding[
   findings.push(schema.finding);
   if (!schema.usable) return findings;
   if (checks.rootKey !== null) findings.push(await rootKeyFinding(checks.client, checks.rootKey));
-  return [...findings, await roleFinding(checks), await auditFinding(checks), await nodesFinding(checks)];
+  findings.push(...(await roleFindings(checks)), await nodesFinding(checks));
+  return findings;
 }
 
 async function one<T extends object>({ client }: Pick<DatabaseChecks, 'client'>, text: string, values: unknown[] = []): Promise<T> {
@@ -103,7 +104,7 @@ async function rootKeyFinding(client: Client, rootKey: DataKey): Promise<Finding
   }
 }
 
-async function roleFinding(checks: DatabaseChecks): Promise<Finding> {
+async function roleFindings(checks: DatabaseChecks): Promise<Finding[]> {
   const check = 'application role';
   const { rows } = await checks.client.query<Record<string, boolean>>(
     `select r.rolsuper as "is a superuser", r.rolcreaterole as "may make roles", r.rolcreatedb as "may make databases",
@@ -116,10 +117,12 @@ async function roleFinding(checks: DatabaseChecks): Promise<Finding> {
     [applicationRole],
   );
   const [row] = rows;
-  if (row === undefined) return finding(check, 'fail', `there is no role \`${applicationRole}\`; run \`sallyport migrate\``);
+  if (row === undefined) return [finding(check, 'fail', `there is no role \`${applicationRole}\`; run \`sallyport migrate\``)];
   const faults = Object.entries(row).filter(([, is]) => is).map(([fault]) => fault);
-  if (faults.length === 0) return finding(check, 'ok', `\`${applicationRole}\` may change no schema`);
-  return finding(check, 'fail', `\`${applicationRole}\` ${faults.join(', ')}; take that from it`);
+  const rights = faults.length === 0
+    ? finding(check, 'ok', `\`${applicationRole}\` may change no schema`)
+    : finding(check, 'fail', `\`${applicationRole}\` ${faults.join(', ')}; take that from it`);
+  return [rights, await auditFinding(checks)];
 }
 
 async function auditFinding(checks: DatabaseChecks): Promise<Finding> {

@@ -9,7 +9,7 @@ import type { ClaimMappingFacts, ClaimMappingSpec, CompiledCondition, ConditionS
 import type { CompiledGrant } from './scope-grant.ts';
 import { compileGrant, isMiss } from './scope-grant.ts';
 
-export const defaultTtlSeconds = 900;
+const defaultTtlSeconds = 900;
 
 /** The issuer of a mapping whose reference dangles: nobody's uid. */
 const nobody = 'dangling';

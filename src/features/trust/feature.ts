@@ -23,8 +23,6 @@ import { createSessions } from './sessions.ts';
 import { sweepSessions } from './store.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
 
-export { isOwnIssuer } from './issuer-kind.ts';
-
 export interface TrustServices {
   readonly database: Database;
   readonly keyring: Keyring;

@@ -19,7 +19,7 @@ export const maxSessionSeconds = 86_400;
 export const maxTokenLength = 16 * 1_024;
 
 const pointerPattern = /^(?:\/(?:[^/~]|~[01])*)+$/;
-export const claimPointer = z.string().max(512).regex(pointerPattern, { error: 'must be a JSON Pointer such as `/terraform_workspace_id`' });
+const claimPointer = z.string().max(512).regex(pointerPattern, { error: 'must be a JSON Pointer such as `/terraform_workspace_id`' });
 
 /** A bare name means the claim at the top of the token. */
 const claimName = z.string().min(1).max(512).refine((text) => !text.startsWith('/') || pointerPattern.test(text), { error: 'must be a claim or a JSON Pointer such as `/project_id`' });

@@ -11,6 +11,7 @@ import { jsonText } from './json-text.ts';
 import { kindsPage } from './kinds-page.ts';
 import { printReport } from './report.ts';
 import type { Report } from './report.ts';
+import { settingsPage } from './settings-page.ts';
 
 export interface Derived {
   /** Relative to the root of the repository. */
@@ -28,6 +29,7 @@ export function derivedFiles(): readonly Derived[] {
   return [
     { path: 'docs/errors.md', make: errorsPage },
     { path: 'docs/cli.md', make: cliPage },
+    { path: 'docs/settings.md', make: settingsPage },
     { path: 'docs/kinds.md', make: () => kindsPage(kinds) },
     { path: 'docs/openapi.json', make: () => jsonText(openApi(operations, { version: apiVersion, kinds })) },
     ...[...manifestSchemas(kinds, manifestBody)].map(([name, schema]) => ({ path: `docs/schemas/${name}.json`, make: () => jsonText(schema) })),

@@ -19,7 +19,7 @@ const settings = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
   databaseUrl: z.string().regex(/^postgres(ql)?:\/\//).optional().describe('external PostgreSQL instead of the embedded one'),
   publicUrl: z.string().refine((text) => URL.canParse(text), { error: 'must be a URL' }).optional().describe('URL under which callers reach this server'),
-  rootKeyFile: z.string().min(1).optional().describe('file that holds the root key; made at the first start if it is in the data directory'),
+  rootKeyFile: z.string().min(1).optional().describe('file that holds the root key, by default `root.key` in the data directory; made at the first start'),
   runner: z.boolean().default(true).describe('start a local runner'),
   unsafeLocalRunner: z.boolean().default(false).describe('start it even where steps cannot be isolated'),
   allowPrivateOrigin: z.array(origin).max(100).default([]).describe('private origins the server may reach (repeatable)'),
@@ -49,10 +49,25 @@ export interface Config extends Settings {
 export type SettingName = keyof Settings;
 export const settingNames = Object.keys(settings.shape) as SettingName[];
 
-export function describeSetting(name: SettingName): { readonly help: string; readonly fallback: unknown; readonly flag: string; readonly variable: string } {
+export interface SettingDescription {
+  readonly help: string;
+  readonly fallback: unknown;
+  readonly flag: string;
+  readonly variable: string;
+  /** What may be given, in words: `2 to 500`, `debug, info, warn, error`, `true, false`, `text`, `list`. */
+  readonly values: string;
+}
+
+export function describeSetting(name: SettingName): SettingDescription {
   const field = settings.shape[name];
-  const json = z.toJSONSchema(field, { io: 'input', unrepresentable: 'any' }) as { description?: string; default?: unknown };
-  return { help: json.description ?? '', fallback: json.default, flag: `--${kebab(name)}`, variable: variableOf(name) };
+  const { description, default: fallback } = z.toJSONSchema(field, { io: 'input', unrepresentable: 'any' });
+  const json = z.toJSONSchema(field, { io: 'output', unrepresentable: 'any' });
+  const values = json.enum?.join(', ') ?? (
+    json.type === 'integer' ? `${json.minimum} to ${json.maximum}`
+    : json.type === 'boolean' ? 'true, false'
+    : json.type === 'array' ? `list, at most ${json.maxItems}`
+    : 'text');
+  return { help: description ?? '', fallback, flag: `--${kebab(name)}`, variable: variableOf(name), values };
 }
 
 /** Secrets come by file or environment reference, never as a flag or in the configuration file. */

@@ -75,18 +75,18 @@ function pipeline(scope: string, identifier: string, application: string): Recor
 
 /** Ends with the tests of the process. */
 export async function startTrustWorld(): Promise<TrustWorld> {
-  let server: TestServer | undefined;
-  const nowSeconds = (): number => Math.floor((server?.clock.now().getTime() ?? Date.now()) / 1_000);
+  const place: { server?: TestServer } = {};
+  const nowSeconds = (): number => Math.floor((place.server?.clock.now().getTime() ?? Date.now()) / 1_000);
   const newIssuer = async (alg = 'RS256'): Promise<TestIssuer> => {
     const issuer = await startIssuer({ nowSeconds, alg });
     atEnd(() => issuer.stop());
     return issuer;
   };
   const [hcp, corporate, stranger] = await Promise.all([newIssuer(), newIssuer('ES256'), newIssuer()]);
-  const started = await startTestServer({ settings: { allowPrivateOrigin: [hcp.url, corporate.url], refusedExchangesPerMinute: 100_000 } });
-  server = started;
-  await started.apply(documents(hcp, corporate));
-  return { server: started, hcp, corporate, stranger, nowSeconds, newIssuer: () => newIssuer(), ...actions(started, hcp) };
+  const server = await startTestServer({ settings: { allowPrivateOrigin: [hcp.url, corporate.url], refusedExchangesPerMinute: 100_000 } });
+  place.server = server;
+  await server.apply(documents(hcp, corporate));
+  return { server, hcp, corporate, stranger, nowSeconds, newIssuer: () => newIssuer(), ...actions(server, hcp) };
 }
 
 function actions(server: TestServer, hcp: TestIssuer): Omit<TrustWorld, 'server' | 'hcp' | 'corporate' | 'stranger' | 'nowSeconds' | 'newIssuer'> {

@@ -150,7 +150,7 @@ export async function writeSession(tx: Tx, call: Call, { session, mappings }: Re
   call.note({
     actor: principalOf(session),
     session: session.id,
-    resource: { kind: 'session', uid: session.id, path: session.label },
+    resource: { kind: 'session', uid: session.id, path: session.id },
     claims: session.claims,
     detail: {
       issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,

@@ -166,6 +166,7 @@ describe('what saving gives away, and who may', () => {
     ['scopes nobody knows yet are held through child scopes only', 'flat', granting({ scope: { from: '/terraform_project_id' }, role: 'account_admin' }), false],
     ['a built-in group in a scope nobody knows counts as everything', 'org', mapping({ grants: [{ role: 'project_admin', scope: { from: '/terraform_project_id' }, resourceGroup: 'all_project_level_resources' }] }), false],
     ['conditions do not make a grant smaller for its giver', 'org', granting({ scope: 'platform', resources: [{ type: 'pipeline', where: { 'tags.a': { equals: 'b' } } }] }), false],
+    ['a permission added to a role that a claim may place anywhere', 'org', { kind: 'Role', identifier: 'runs', spec: { level: 'org', permissions: ['pipeline.view', 'pipeline.execute', 'pipeline.edit'] } }, false],
     ['other people may be let in only by one who holds it', 'org', kept({ when: [{ claim: '/terraform_workspace_id', equals: 'ws-9' }] }), false],
     ['one more condition lets in nobody new', 'org', kept({ when: [...when, { claim: '/terraform_run_phase', equals: 'apply' }] }), true],
     ['one condition fewer lets in others', 'org', kept({ when: [{ claim: '/terraform_organization_id', exists: true }] }), false],

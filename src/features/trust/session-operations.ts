@@ -69,7 +69,7 @@ export function sessionOperations(services: SessionServices): AnyOperation[] {
     prepare: async (_call, _input, session: StoredSession) => session,
     write: async (tx, call, _input, session) => {
       const ended = await revokeSessions(tx, call.account.id, { id: session.id }, { at: call.now, author: authorOf(call.caller) });
-      call.note({ resource: { kind: 'session', uid: session.id, path: session.label }, detail: { sessions: ended } });
+      call.note({ resource: { kind: 'session', uid: session.id, path: session.id }, detail: { sessions: ended } });
       call.afterCommit(() => sessions.forget());
       return null;
     },

@@ -20,8 +20,9 @@ export function responsesOf(operation: AnyOperation, path: string, answer: JsonS
   };
 }
 
-/** A write may answer 200, 201 or 202; only its handler knows. */
+/** A write may answer 200, 201 or 202; only its handler knows. OAuth says 200 whatever was done (RFC 6749 §5.1, RFC 7009 §2.2). */
 function successOf({ method, output, write, dialect }: AnyOperation): string {
+  if (dialect === 'oauth') return '200';
   if (output === null) return dialect === 'page' ? '200' : '204';
   return method === 'POST' && write !== undefined ? '2XX' : '200';
 }

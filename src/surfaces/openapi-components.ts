@@ -75,6 +75,6 @@ function withSpec(schema: JsonSchema, spec: string): JsonSchema {
 }
 
 /** `role_binding.list` → `RoleBindingList`. */
-export function pascal(name: string): string {
+function pascal(name: string): string {
   return name.split('.').map(manifestKind).join('');
 }

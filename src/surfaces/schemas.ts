@@ -21,7 +21,7 @@ export function manifestSchemas(kinds: Kinds, common: z.ZodObject): ReadonlyMap<
   return schemas.set(anyManifest, schemaOfAny([...schemas.keys()]));
 }
 
-export function kindSchema(kind: AnyKind, common: z.ZodObject): JsonSchema {
+function kindSchema(kind: AnyKind, common: z.ZodObject): JsonSchema {
   const title = manifestKind(kind.name);
   const { spec: _replaced, ...fields } = jsonSchemaOf(common, 'input')['properties'] as Record<string, JsonSchema>;
   const needsScope = !kind.levels.includes('account');

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { access, authorize, builtin, evaluate, givenThrough, governedGives, hasLiveGrant, lastAdminGone, questionOperations } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
+import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
 import { apiToken } from '#features/credentials/schema.ts';
 import { auditNoun } from '#features/audit/schema.ts';
@@ -20,7 +21,7 @@ import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
 import { trust, trustFeature } from '#features/trust/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
-import type { Manifest, Recogniser } from '#kernel/manifest.ts';
+import type { BackgroundJob, Manifest, Recogniser } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
@@ -147,18 +148,12 @@ export function createApp(services: AppServices): App {
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
   );
-  const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
-  const gate: Gate = {
-    account,
-    world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
-    authenticate: (request) => recognise(recognisers, request),
-    decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
-    authorize: (input) => authorize({ ...input, kinds }),
-    reaches: (world, caller, scope, now) => hasLiveGrant(world, kinds, caller, scope, now),
-    record,
-    countAnonymous: (refused) => refusals.count(refused),
-  };
-  const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() }, { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) }], log);
+  const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers: manifests.flatMap((manifest) => manifest.recognisers ?? []) });
+  const sweeps: BackgroundJob[] = [
+    { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() },
+    { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) },
+  ];
+  const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), ...sweeps], log);
   const operations: readonly AnyOperation[] = [
     ...manifests.flatMap((manifest) => manifest.operations ?? []),
     ...healthOperations({ database, metrics }),
@@ -180,6 +175,29 @@ export function createApp(services: AppServices): App {
       await jobs.stop();
       await refusals.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'summaries of refusals are lost'));
     },
+  };
+}
+
+interface GateParts {
+  readonly kinds: Kinds;
+  readonly snapshots: Snapshots;
+  readonly account: Gate['account'];
+  readonly record: Recorder;
+  readonly refusals: RefusalCounts;
+  readonly recognisers: readonly Recogniser[];
+}
+
+/** The engine behind the platform's questions. */
+function createGate({ kinds, snapshots, account, record, refusals, recognisers }: GateParts): Gate {
+  return {
+    account,
+    world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
+    authenticate: (request) => recognise(recognisers, request),
+    decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
+    authorize: (input) => authorize({ ...input, kinds }),
+    reaches: (world, caller, scope, now) => hasLiveGrant(world, kinds, caller, scope, now),
+    record,
+    countAnonymous: (refused) => refusals.count(refused),
   };
 }
 

@@ -1,7 +1,6 @@
 /** `sallyport serve`: first start, the running server, and its end. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { keepBootstrapToken, makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder } from '#features/audit/feature.ts';
 import { registerLocal } from '#features/runners/feature.ts';
@@ -67,7 +66,7 @@ async function localRunner(config: Config, host: Host, { log, terminal, url }: {
   const socket = host.ownerLogin.host;
   return startLocalRunner({
     url,
-    entry: fileURLToPath(new URL('./main.ts', import.meta.url)),
+    entry: join(import.meta.dirname, 'main.ts'),
     work: join(config.data, 'runner'),
     hide: [config.data, dirname(config.rootKeyFile), ...(socket?.startsWith('/') === true ? [socket] : [])],
     unsafe: config.unsafeLocalRunner,

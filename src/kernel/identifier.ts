@@ -1,29 +1,9 @@
-/** Identifiers, and references by which one document names another (`x`, `org.x`, `account.x`). */
-import type { Level, ScopePath } from './scope.ts';
-import { accountScope, depthOf, levelOf, upwards } from './scope.ts';
+/** Identifiers, and «did you mean» for words near a known one. */
 
 const identifierPattern = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
 export function isIdentifier(text: string): boolean {
   return identifierPattern.test(text);
-}
-
-export const referencePattern = /^(?:(?:account|org)\.)?[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-
-/** Where a reference written in `from` points, or null when it cannot point anywhere (`org.x` at the account). */
-export function resolveReference(reference: string, from: ScopePath): { scope: ScopePath; identifier: string } | null {
-  if (!referencePattern.test(reference)) return null;
-  const dot = reference.indexOf('.');
-  if (dot === -1) return { scope: from, identifier: reference };
-  const level = reference.slice(0, dot) as Level;
-  if (depthOf(level) > depthOf(levelOf(from))) return null;
-  const scope = level === 'account' ? accountScope : upwards(from).find((s) => levelOf(s) === 'org');
-  return scope === undefined ? null : { scope, identifier: reference.slice(dot + 1) };
-}
-
-/** How a document in `from` refers to a resource in `scope` (its own or one above). */
-export function printReference(scope: ScopePath, identifier: string, from: ScopePath): string {
-  return scope === from ? identifier : `${levelOf(scope)}.${identifier}`;
 }
 
 /** The nearest of some known words, for «did you mean»; undefined when none is near. Bounded by the words' length. */

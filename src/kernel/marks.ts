@@ -3,7 +3,7 @@
  * already fits it.
  */
 import { z } from 'zod';
-import { referencePattern } from './identifier.ts';
+import { referencePattern } from './reference.ts';
 import { isScopePattern, parseScope } from './scope.ts';
 
 export interface Mark {

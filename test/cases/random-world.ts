@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Manifest } from '#features/resources/schema.ts';
 import type { Bound, Selector } from '#kernel/caller.ts';
 import type { Question } from '#kernel/decision.ts';
-import { printReference } from '#kernel/identifier.ts';
+import { printReference } from '#kernel/reference.ts';
 import type { MatcherSpec, Scalar } from '#kernel/matcher.ts';
 import { contains } from '#kernel/scope.ts';
 import type { NaiveGrant } from './naive.ts';

@@ -1,7 +1,7 @@
 /** What a run wants to use (secrets, connectors, environments, services), and whether it may, now. */
 import { isUsableFrom, useQuestions } from '#features/connectors/schema.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
-import { resolveReference } from '#kernel/identifier.ts';
+import { resolveReference } from '#kernel/reference.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 

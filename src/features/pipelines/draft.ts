@@ -1,6 +1,6 @@
 /** From the document and the answered inputs to a plan whose expressions are still text. */
 import type { FieldError } from '#kernel/errors.ts';
-import { referencePattern } from '#kernel/identifier.ts';
+import { referencePattern } from '#kernel/reference.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import type { FailureStrategyDocument, PipelineDocument, StageDocument, StepDocument, VariableDocument } from './document.ts';
 import { environmentFields, numberOf, secretInputFault } from './inputs.ts';

@@ -1,6 +1,6 @@
 /** What a plan names and must be allowed to use. */
 import type { FieldError } from '#kernel/errors.ts';
-import { resolveReference } from '#kernel/identifier.ts';
+import { resolveReference } from '#kernel/reference.ts';
 import { compileField, inField, writtenNeeds } from './language.ts';
 import type { FunctionTable, Need } from './language.ts';
 import { outputFunction } from './inline.ts';

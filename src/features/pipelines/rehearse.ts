@@ -1,7 +1,7 @@
 /** Finds, before anything runs, the faults of expressions that would otherwise wait for their step. */
 import { Refusal } from '#kernel/errors.ts';
 import type { ErrorCode, FieldError } from '#kernel/errors.ts';
-import { resolveReference } from '#kernel/identifier.ts';
+import { resolveReference } from '#kernel/reference.ts';
 import { contextOf } from './context.ts';
 import type { EntityField } from './draft.ts';
 import { compileCondition, compileField, evaluate, inField, textOf } from './language.ts';

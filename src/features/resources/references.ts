@@ -1,6 +1,7 @@
 /** Resolves the references of a document against the world the call leaves. */
 import type { FieldError } from '#kernel/errors.ts';
-import { nearest, resolveReference } from '#kernel/identifier.ts';
+import { nearest } from '#kernel/identifier.ts';
+import { resolveReference } from '#kernel/reference.ts';
 import type { AnyKind } from '#kernel/kind.ts';
 import { manifestKind } from '#kernel/kind.ts';
 import type { Mark } from '#kernel/marks.ts';

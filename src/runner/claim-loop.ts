@@ -10,6 +10,8 @@ export interface ClaimOptions {
   readonly places: number;
   /** Aborted when nothing new is to be begun. */
   readonly stop: AbortSignal;
+  /** What to do once the server has answered for the first time. */
+  readonly begin: () => Promise<void>;
   /** Works on an attempt; never throws. */
   readonly work: (claim: Claim) => Promise<void>;
 }
@@ -17,29 +19,33 @@ export interface ClaimOptions {
 const giveBackTimeoutMs = 3_000;
 
 /** Resolves when stopped and the last attempt is done; throws the refusal of a server that wants nothing of this runner. */
-export async function claimWork(services: AttemptServices, { places, stop, work }: ClaimOptions): Promise<void> {
+export async function claimWork(services: AttemptServices, { places, stop, begin, work }: ClaimOptions): Promise<void> {
   const running = new Set<Promise<void>>();
+  const take = (claim: Claim | null): void => {
+    if (claim === null) return;
+    const attempt: Promise<void> = work(claim).finally(() => running.delete(attempt));
+    running.add(attempt);
+  };
   try {
+    // Ends what an earlier life of this runner may still be waiting for, before anything is given back.
+    take(await next(services, stop, 0));
+    await begin();
     while (!stop.aborted) {
       if (running.size >= places) await Promise.race([...running, aborted(stop)]);
-      else {
-        const claim = await next(services, stop);
-        if (claim === null) continue;
-        const attempt: Promise<void> = work(claim).finally(() => running.delete(attempt));
-        running.add(attempt);
-      }
+      else take(await next(services, stop, protocolLimits.claimWaitMs));
     }
+    services.log.info({ running: running.size }, 'nothing new is begun');
   } finally {
     await Promise.all(running);
   }
 }
 
-async function next(services: AttemptServices, stop: AbortSignal): Promise<Claim | null> {
+async function next(services: AttemptServices, stop: AbortSignal, waitMs: number): Promise<Claim | null> {
   const { transport, randomness, log } = services;
   const claimId = randomness.uid();
   const onFailure = (error: unknown): void => log.warn({ error: describeError(error) }, 'the server does not answer');
   try {
-    const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, protocolLimits.claimWaitMs, { signal }), { randomness, signal: stop, onFailure });
+    const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, waitMs, { signal }), { randomness, signal: stop, onFailure });
     if (claim === null && retryAfterMs > 0) await pause(retryAfterMs, stop);
     return claim;
   } catch (error) {
@@ -49,7 +55,10 @@ async function next(services: AttemptServices, stop: AbortSignal): Promise<Claim
   }
 }
 
-/** The question that was broken off may have been answered with a lease; nobody should wait for it to run out. */
+/**
+ * The question that was broken off may be answered with a lease yet: asking it again ends its waiting, and what it was
+ * given goes back, so that nobody has to wait for the lease to run out.
+ */
 async function giveBack({ transport, log }: AttemptServices, claimId: string): Promise<void> {
   const soon = { timeoutMs: giveBackTimeoutMs };
   try {

@@ -16,7 +16,7 @@ import { enrol } from './enrol.ts';
 import { httpTransport } from './http-transport.ts';
 import type { Isolation } from './isolation.ts';
 import { Journal } from './journal.ts';
-import { recover } from './recover.ts';
+import { removeLeftSteps, settleLeft } from './recover.ts';
 
 export interface RunnerSettings {
   readonly url: string;
@@ -64,10 +64,14 @@ export async function runRunner(settings: RunnerSettings, world: RunnerWorld): P
         transport: httpTransport({ url: settings.url, account }, { identity, clock: world.clock }),
         journal: await Journal.open(join(work, 'attempts')),
       };
-      await recover(services);
-      world.print(`sallyport runner ready ${identifier}`);
-      world.log.info({ runner: identifier, account, isolation: isolation.kind }, 'runner ready');
-      await claimWork(services, { places: settings.concurrency, stop: world.stop, work: (claim) => runAttempt(services, claim) });
+      await removeLeftSteps(services);
+      const left = await services.journal.left();
+      const begin = async (): Promise<void> => {
+        await settleLeft(services, left);
+        world.print(`sallyport runner ready ${identifier}`);
+        world.log.info({ runner: identifier, account, isolation: isolation.kind }, 'runner ready');
+      };
+      await claimWork(services, { places: settings.concurrency, stop: world.stop, begin, work: (claim) => runAttempt(services, claim) });
     } finally {
       deadline.clear();
     }

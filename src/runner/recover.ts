@@ -15,11 +15,14 @@ import { openSealed } from './sealed.ts';
 
 const keptResult = z.strictObject({ attemptId: z.uuid(), fence: z.int(), result: resultBody.shape.result });
 
-/** Nothing else may work in the same directory. Resolves when every attempt of before is settled. */
-export async function recover(services: AttemptServices): Promise<void> {
-  const { workRoot, isolation, journal } = services;
+/** The directories of steps that are dead. Nothing may run in them yet. */
+export async function removeLeftSteps({ workRoot, isolation }: AttemptServices): Promise<void> {
   for (const attemptId of await readdir(workRoot)) await removeAttemptDirectory({ workRoot, attemptId, tools: isolation.tools });
-  await Promise.all((await journal.left()).map((entry) => settle(services, entry)));
+}
+
+/** Resolves when every attempt of `left` is settled. */
+export async function settleLeft(services: AttemptServices, left: readonly JournalEntry[]): Promise<void> {
+  await Promise.all(left.map((entry) => settle(services, entry)));
 }
 
 async function settle(services: AttemptServices, entry: JournalEntry): Promise<void> {

@@ -111,7 +111,7 @@ async function claim({ desk, wait, clock, database, heartbeatMs }: AttemptServic
   const ask = () => desk.claim({
     accountId: call.account.id, runnerId: runner.id, scope: runner.scope, labels: runner.labels, claimId: body.claimId, now: clock.now(),
   });
-  const { claimed, crowded } = await wait.next(ask, { accountId: call.account.id, waitMs: body.waitMs, signal: call.signal });
+  const { claimed, crowded } = await wait.next(ask, { accountId: call.account.id, asker: runner.id, waitMs: body.waitMs, signal: call.signal });
   if (claimed === null) return { protocol, claim: null, retryAfterMs: crowded ? crowdedRetryMs : 0 };
   const { attemptId, fence, leaseUntil } = claimed;
   return { protocol, claim: { attemptId, fence, leaseMs: remaining(leaseUntil, clock.now()), heartbeatMs }, retryAfterMs: 0 };

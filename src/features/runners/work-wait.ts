@@ -13,49 +13,66 @@ export interface WaitOptions {
   readonly maxWaitMs: number;
 }
 
+export interface Wish {
+  readonly accountId: string;
+  /** Has one question waiting at a time: a new one means that nobody listens to the earlier one any more. */
+  readonly asker: string;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
 export interface WorkWait {
   /** Null when there was nothing. `crowded`: nobody waited, because too many do. */
-  next(ask: () => Promise<ClaimedAttempt | null>, wish: { readonly accountId: string; readonly waitMs: number; readonly signal: AbortSignal }): Promise<{ claimed: ClaimedAttempt | null; crowded: boolean }>;
+  next(ask: () => Promise<ClaimedAttempt | null>, wish: Wish): Promise<{ claimed: ClaimedAttempt | null; crowded: boolean }>;
   /** Answers all that wait, now and from now on: the server stops. */
   release(): void;
 }
 
 export function createWorkWait({ desk, clock, pollMs, maxWaiting, maxWaitMs }: WaitOptions): WorkWait {
-  const waiting = new Set<() => void>();
+  const waiting = new Map<string, { readonly wake: () => void; readonly leave: () => void }>();
   let released = false;
 
   return {
-    async next(ask, { accountId, waitMs, signal }) {
+    async next(ask, { accountId, asker, waitMs, signal }) {
+      waiting.get(asker)?.leave();
       const first = await ask();
       if (first !== null || waitMs === 0 || released) return { claimed: first, crowded: false };
       if (waiting.size >= maxWaiting) return { claimed: null, crowded: true };
       const deadlineMs = clock.monotonicMs() + Math.min(waitMs, maxWaitMs);
       let hinted = true; // something may have come between the first question and the watch
+      let left = false;
       let wake = (): void => {};
       const hint = (): void => {
         hinted = true;
         wake();
       };
       const unwatch = desk.watch(accountId, hint);
-      waiting.add(hint);
+      const waiter = {
+        wake: hint,
+        leave: () => {
+          left = true;
+          hint();
+        },
+      };
+      waiting.set(asker, waiter);
       signal.addEventListener('abort', hint, { once: true });
       try {
         for (;;) {
           if (!hinted) await sleep(Math.min(pollMs, deadlineMs - clock.monotonicMs()), (stop) => (wake = stop));
           hinted = false;
-          if (released || signal.aborted) return { claimed: null, crowded: false };
+          if (released || left || signal.aborted) return { claimed: null, crowded: false };
           const claimed = await ask();
           if (claimed !== null || clock.monotonicMs() >= deadlineMs) return { claimed, crowded: false };
         }
       } finally {
         unwatch();
-        waiting.delete(hint);
+        if (waiting.get(asker) === waiter) waiting.delete(asker);
         signal.removeEventListener('abort', hint);
       }
     },
     release() {
       released = true;
-      for (const wake of waiting) wake();
+      for (const waiter of waiting.values()) waiter.wake();
     },
   };
 }

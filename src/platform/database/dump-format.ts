@@ -56,7 +56,7 @@ export function createDumpSum(rootKey: DataKey): DumpSum {
     row: (table) => void rows.set(table, (rows.get(table) ?? 0) + 1),
     endLine: () => JSON.stringify({ end: 1, rows: Object.fromEntries(rows), ...seal() }),
     check(endLine) {
-      const end = parseWith(dumpEnd, endLine, 'its last line is missing: it was cut off');
+      const end = parseWith(dumpEnd, endLine, 'it was cut off or altered');
       const fresh = seal();
       const counted = Object.entries(end.rows).every(([table, count]) => rows.get(table) === count) && Object.keys(end.rows).length === rows.size;
       if (end.sha256 !== fresh.sha256 || !counted) throw unusable('it was altered, or not read as it was written');

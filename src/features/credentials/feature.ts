@@ -16,7 +16,7 @@ import { open, operation } from '#platform/call.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { TokenCache } from './recognise.ts';
 import { recognisers } from './recognise.ts';
-import { boundsOf, createdToken, newToken, setupAnswer, setupBody, tokenView, ttlMs } from './schema.ts';
+import { boundsOf, createdToken, expiryOf, newToken, setupAnswer, setupBody, tokenView } from './schema.ts';
 import { prepareSetup, writeSetup } from './setup.ts';
 import type { Credential } from './store.ts';
 import { findById, insertCredential, listOf, revoke } from './store.ts';
@@ -190,11 +190,11 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
   if (self && caller.bounds !== 'principal' && body.bounds !== undefined) {
     throw refusal('request.invalid', { errors: [{ pointer: '/bounds', message: 'a bounded token makes tokens with its own bounds' }] });
   }
-  const expiresAt = new Date(call.now.getTime() + ttlMs(body));
   // An unattended installation leaves service accounts behind that go on without it (CONTRACTS §1), and nobody else.
   const mayOutlive = caller.credential.kind === 'bootstrap' && holder.principal.type === 'service_account';
-  if (!mayOutlive && caller.expiresAt !== null && expiresAt > caller.expiresAt) {
-    throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the new token would outlive the credential that makes it, which ends at ${caller.expiresAt.toISOString()}` }] });
+  const expiresAt = expiryOf(body, call.now, mayOutlive ? null : caller.expiresAt);
+  if (expiresAt === null) {
+    throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the new token would outlive the credential that makes it, which ends at ${caller.expiresAt!.toISOString()}` }] });
   }
   const kind = holder.principal.type === 'user' ? ('personal' as const) : ('service_account' as const);
   const credential: Credential = {

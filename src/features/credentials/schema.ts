@@ -9,7 +9,7 @@ import { parseScope } from '#kernel/scope.ts';
 export const apiToken: Noun = { name: 'api_token', levels: ['account', 'org', 'project'], verbs: ['view', 'create', 'delete'] };
 
 const day = 86_400;
-const defaultTtl = '30d';
+const defaultTtlMs = 30 * day * 1_000;
 
 /** One thing the token may do at most; several are or-ed. */
 const boundSchema = z.strictObject({
@@ -25,7 +25,7 @@ export const newToken = z.strictObject({
     .optional()
     .describe('absent = the caller itself'),
   name: z.string().min(1).max(256),
-  ttl: duration({ minSeconds: 60, maxSeconds: 365 * day }).default(defaultTtl),
+  ttl: duration({ minSeconds: 60, maxSeconds: 365 * day }).optional().describe('absent = 30 days, or until the credential that makes it ends'),
   bounds: z.array(boundSchema).min(1).max(50).optional().describe('absent = as far as the principal reaches'),
   mayAdminister: z.boolean().default(false).describe('may change issuers, mappings, bindings, roles and runner registrations'),
 });
@@ -35,8 +35,11 @@ export function boundsOf(body: z.infer<typeof newToken>): readonly Bound[] | 'pr
   return body.bounds.map(({ permissions, scope, includeChildScopes, resources }) => ({ permissions, extent: { scope: parseScope(scope)!, includeChildScopes, resources } }));
 }
 
-export function ttlMs(body: z.infer<typeof newToken>): number {
-  return durationSeconds(body.ttl) * 1_000;
+/** Null = it would outlive the credential that makes it, which ends at `notAfter`; null there = it does not end. */
+export function expiryOf({ ttl }: z.infer<typeof newToken>, now: Date, notAfter: Date | null): Date | null {
+  const wanted = new Date(now.getTime() + (ttl === undefined ? defaultTtlMs : durationSeconds(ttl) * 1_000));
+  if (notAfter === null || wanted <= notAfter) return wanted;
+  return ttl === undefined ? notAfter : null;
 }
 
 const time = z.iso.datetime({ precision: 3 });

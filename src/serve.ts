@@ -1,11 +1,14 @@
 /** `sallyport serve`: first start, the running server, and its end. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { sql } from 'kysely';
 import { keepBootstrapToken, makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder } from '#features/audit/feature.ts';
 import { registerLocal } from '#features/runners/feature.ts';
 import { createAccount, findAccount, listAccounts } from '#features/tenancy/feature.ts';
+import { assert } from '#kernel/errors.ts';
 import type { Config } from '#platform/config.ts';
+import { violates } from '#platform/database/database.ts';
 import { createJobs } from '#platform/jobs.ts';
 import { createLog } from '#platform/log.ts';
 import type { Log } from '#platform/log.ts';
@@ -82,13 +85,32 @@ function stopSignal(): Promise<'signal'> {
   });
 }
 
-/** Makes account `default` and the way in for its first administrator. */
+const firstStartLock = 0x5a11_f125;
+
+/**
+ * Makes account `default` and the way in for its first administrator; goes on where an earlier start was killed or
+ * refused. The setup code comes last, so its row says that all is done. The lock makes other nodes wait.
+ */
 async function firstStart(config: Config, host: Host, terminal: Terminal): Promise<void> {
-  if ((await listAccounts(host.database)).length > 0) return;
-  const accountId = await createAccount({ ...host, record: createRecorder(host.randomness) }, 'default', null);
-  if (accountId === null) return;
-  if (config.bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, config.bootstrapToken);
-  await announceSetupCode(config, terminal, await makeSetupCode(host, accountId));
+  await host.database.transaction(async (tx) => {
+    await sql`select pg_advisory_xact_lock(${firstStartLock})`.execute(tx);
+    const accounts = await listAccounts(host.database);
+    const begun = accounts.find(({ identifier }) => identifier === 'default');
+    if (begun === undefined ? accounts.length > 0 : await hadSetupCode(host, begun.id)) return;
+    const accountId = begun?.id ?? (await createAccount({ ...host, record: createRecorder(host.randomness) }, 'default', null));
+    assert(accountId !== null, 'nobody else makes the first account');
+    if (config.bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, config.bootstrapToken).catch(unlessKept);
+    await announceSetupCode(config, terminal, await makeSetupCode(host, accountId));
+  });
+}
+
+async function hadSetupCode({ database }: Host, accountId: string): Promise<boolean> {
+  const row = await database.read.selectFrom('credential').select('id').where('account_id', '=', accountId).where('kind', '=', 'setup').limit(1).executeTakeFirst();
+  return row !== undefined;
+}
+
+function unlessKept(error: unknown): void {
+  if (!violates(error, 'credential_account_id_hash_key')) throw error;
 }
 
 /** On a terminal the person reads it; elsewhere it would end up in a log, so it goes to a file of mode 0600. */

@@ -54,9 +54,10 @@ export async function refused(args: readonly string[], code: number, says: strin
   assert.doesNotMatch(ended.stderr, /^\s+at .*:\d+:\d+\)?$/m, 'no stack');
 }
 
-export async function serve({ flags = [], ...options }: ServeOptions): Promise<ServeProcess> {
+/** Starts a server on a free port, without a local runner unless it is asked for. */
+export async function serve({ flags = [], runner = false, ...options }: ServeOptions & { readonly runner?: boolean }): Promise<ServeProcess> {
   directories.add(options.data);
-  const server = await startServe({ ...options, flags: ['--port', '0', '--no-runner', ...flags] });
+  const server = await startServe({ ...options, flags: ['--port', '0', ...(runner ? [] : ['--no-runner']), ...flags] });
   servers.add(server);
   void server.exit.then(() => servers.delete(server));
   return server;

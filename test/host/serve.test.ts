@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { before, describe, test } from 'node:test';
+import { Client } from 'pg';
+import { startEmbedded } from '#platform/database/embedded.ts';
+import type { PgLogin } from '#platform/database/embedded.ts';
 import { callRemote } from '#platform/remote.ts';
 import { databasePid, setUpAdmin } from '#test/serve-process.ts';
 import { until } from '#test/until.ts';
@@ -52,6 +55,23 @@ describe('a first start', () => {
     const [answer] = (await once(applying, 'response')) as [IncomingMessage];
     assert.equal(answer.statusCode, 200, await text(answer));
     assert.equal(await server.exit, 0);
+  });
+
+  test('that was killed half-way is finished by the next', async () => {
+    const data = newPlace();
+    const first = await serve({ data });
+    await first.stop();
+    rmSync(join(data, 'setup-code'));
+    // As a kill between the account and its setup code leaves it.
+    const database = await startEmbedded({ dataDirectory: data });
+    await ask(database.owner, `delete from credential where kind = 'setup'`).finally(() => database.stop());
+    const second = await serve({ data });
+    await setUpAdmin(second, data);
+    rmSync(join(data, 'setup-code'));
+    await second.stop();
+    const third = await serve({ data });
+    assert.ok(!existsSync(join(data, 'setup-code')), 'and no start after that is a first one');
+    await third.stop();
   });
 
   test('gives the setup code to nobody twice', async () => {
@@ -119,7 +139,7 @@ describe('the bootstrap token of an unattended installation', () => {
       const file = join(base, `token-${how}`);
       writeFileSync(file, `${bootstrapToken}\n`, { mode: 0o600 });
       const environment = { ...(how === 'file' ? { SALLYPORT_BOOTSTRAP_TOKEN_FILE: file } : { SALLYPORT_BOOTSTRAP_TOKEN: bootstrapToken }) };
-      const server = await serve({ data, environment });
+      const server = await serve({ data, environment, runner: true });
       const applied = await call(server, bootstrapToken, { method: 'POST', path: '/manifests:apply', body: { documents: [{ kind: 'Organization', identifier: 'made', spec: {} }] } });
       assert.equal(applied.status, 200, JSON.stringify(applied.body));
 
@@ -146,10 +166,25 @@ describe('the bootstrap token of an unattended installation', () => {
     await server.stop();
   });
 
+  test('that is refused at the first start is taken at the next, as if it were the first', async () => {
+    const data = newPlace();
+    await refused(['serve', '--data', data, '--port', '0', '--no-runner'], 1, 'nor like a JWT', { SALLYPORT_BOOTSTRAP_TOKEN: `eyJ${bootstrapToken}` });
+    const server = await serve({ data, environment: { SALLYPORT_BOOTSTRAP_TOKEN: bootstrapToken } });
+    assert.equal((await call(server, bootstrapToken, { method: 'GET', path: '/organizations' })).status, 200);
+    await setUpAdmin(server, data);
+    await server.stop();
+  });
+
   test('is refused when it is short', async () => {
     await refused(['serve', '--data', newPlace(), '--port', '0'], 1, 'must have 32 to 512 characters', { SALLYPORT_BOOTSTRAP_TOKEN: 'short' });
   });
 });
+
+async function ask(login: PgLogin, text: string): Promise<void> {
+  const client = new Client(login);
+  await client.connect();
+  await client.query(text).finally(() => client.end());
+}
 
 /** All processes started by this one and by those, and so on. */
 function descendants(pid: number): number[] {

@@ -32,7 +32,7 @@ export const catalogue = {
   'credential.invalid': { status: 401, title: 'the credential is not accepted', help: 'obtain a new one', oauth: 'invalid_token' },
   'credential.setup_code': { status: 401, title: 'the setup code is not accepted', help: 'use the code printed at the first start; `sallyport admin recover` makes a new one' },
   'access.not_found': { status: 404, title: 'not found', help: 'it does not exist, or you may not see it' },
-  'access.denied': { status: 403, title: 'not allowed', help: 'ask an administrator of the scope; `sallyport explain` tells why' },
+  'access.denied': { status: 403, title: 'not allowed', help: 'ask an administrator of the scope; `sallyport check` tells why' },
   'access.escalation': { status: 403, title: 'you cannot grant what you do not hold', help: 'ask somebody who holds it to make this change' },
   'access.administer': { status: 403, title: 'this credential may not change trust or access', help: 'use a credential made with `mayAdminister: true`' },
   'access.last_admin': { status: 409, title: 'this would leave the account without an administrator', help: 'make somebody else an account admin first' },

@@ -14,3 +14,8 @@ export function resolveReference(reference: string, from: ScopePath): { scope: S
   const scope = level === 'account' ? accountScope : upwards(from).find((s) => levelOf(s) === 'org');
   return scope === undefined ? null : { scope, identifier: reference.slice(dot + 1) };
 }
+
+/** How a document in `from` refers to a resource in `scope` (its own or one above). */
+export function printReference(scope: ScopePath, identifier: string, from: ScopePath): string {
+  return scope === from ? identifier : `${levelOf(scope)}.${identifier}`;
+}

@@ -68,7 +68,8 @@ export function parseResourcePath(path: string): { scope: ScopePath; identifier:
 /** A pattern of `usableFrom`: `p/**` = p and everything below, `p` = p alone, `**` = all, `/` = the account alone. */
 export function isScopePattern(pattern: string): boolean {
   if (pattern === '**') return true;
-  return parseScope(pattern.endsWith('/**') ? pattern.slice(0, -3) : pattern) !== null && pattern !== '';
+  const scope = pattern.endsWith('/**') ? pattern.slice(0, -3) : pattern;
+  return scope !== '' && parseScope(scope) !== null;
 }
 
 export function patternRange(pattern: string): { scope: ScopePath; includeChildScopes: boolean } {

@@ -28,6 +28,7 @@ export const runnerCommand = {
     { flags: '--unsafe', help: 'run steps without isolation where there is none: a step can then do what the runner can' },
     { flags: '--stop-grace <seconds>', help: `how long steps may go on when the runner is told to stop (default ${defaults.stopGrace})` },
     { flags: '--cancel-grace <seconds>', help: `between TERM and KILL of a cancelled step (default ${defaults.cancelGrace})` },
+    { flags: '--same-host', help: 'the server is on this host, so its URL may be http' },
     { flags: '--until-stdin-ends', help: 'stop when standard input ends, as it does when the process that started the runner is gone' },
     { flags: '--log-level <level>', help: 'debug, info, warn or error (default info)' },
   ],
@@ -38,6 +39,7 @@ export const runnerCommand = {
     await runRunner(
       {
         url: (text('url') ?? '').replace(/\/+$/, ''),
+        sameHost: options['sameHost'] === true,
         registrationFile: text('registrationFile'),
         work: text('work') ?? defaults.work,
         concurrency: wholeNumber('--concurrency', text('concurrency'), { fallback: defaults.concurrency, min: 1, max: maxConcurrency }),

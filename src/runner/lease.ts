@@ -22,7 +22,9 @@ export interface LeaseServices {
   readonly randomness: Randomness;
 }
 
+/** Before its end a lease counts as over. */
 const maxMarginMs = 5_000;
+const maxGraceMs = 1_000;
 const retryFirstMs = 200;
 const retryMaxMs = 2_000;
 
@@ -35,6 +37,7 @@ export class Lease {
   #heartbeatMs: number;
   /** On our monotonic clock. */
   #endsAtMs = 0;
+  #marginMs = 0;
   #alarm: NodeJS.Timeout | undefined;
   #maskSet = 0;
   #beating: Promise<void> | undefined;
@@ -60,6 +63,11 @@ export class Lease {
   /** The newest mask set the server has told of. */
   get maskSet(): number {
     return this.#maskSet;
+  }
+
+  /** How long a step may have between TERM and KILL when the lease is over: it is dead before the server gives the lease up. */
+  get graceMs(): number {
+    return Math.min(maxGraceMs, this.#marginMs / 2);
   }
 
   start(): void {
@@ -118,8 +126,8 @@ export class Lease {
   }
 
   #extend(fromMs: number, leaseMs: number): void {
-    const marginMs = Math.min(maxMarginMs, leaseMs / 6);
-    this.#endsAtMs = fromMs + leaseMs - marginMs;
+    this.#marginMs = Math.min(maxMarginMs, leaseMs / 6);
+    this.#endsAtMs = fromMs + leaseMs - this.#marginMs;
     clearTimeout(this.#alarm);
     this.#alarm = setTimeout(() => this.#end(new LeaseOver('expired')), Math.max(0, this.#endsAtMs - this.#services.clock.monotonicMs()));
   }

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Log } from '#platform/log.ts';
 import { detectIsolation } from './detect-isolation.ts';
+import type { DetectOptions, IsolationCandidate } from './detect-isolation.ts';
 import { identityPath } from './enrol.ts';
 import { readIdentity } from './identity.ts';
 import { makeWorkDirectory, stepsDirectory } from './program.ts';
@@ -27,6 +28,8 @@ export interface LocalRunnerOptions {
   /** `--unsafe-local-runner`. */
   readonly unsafe: boolean;
   readonly concurrency?: number;
+  /** Isolations to try; absent = all. */
+  readonly candidates?: readonly IsolationCandidate[];
   /** Makes a registration (`registerLocal`); asked only while the runner has no identity. */
   readonly register: () => Promise<object>;
   readonly log: Log;
@@ -51,7 +54,8 @@ const noEnvironment = {} as const;
 export async function startLocalRunner(options: LocalRunnerOptions): Promise<LocalRunner | null> {
   const { work, hide, unsafe, log, print } = options;
   await makeWorkDirectory(work);
-  const { isolation, explained } = await detectIsolation({ workRoot: stepsDirectory(work), hide: [work, ...hide], acceptNone: unsafe });
+  const wanted: DetectOptions = { workRoot: stepsDirectory(work), hide: [work, ...hide], acceptNone: unsafe };
+  const { isolation, explained } = await detectIsolation(options.candidates === undefined ? wanted : { ...wanted, candidates: options.candidates });
   if (isolation.kind === 'none' && !isolation.accepted) {
     log.warn({ tried: explained.split('\n') }, 'no local runner: steps cannot be isolated from this server');
     print('no local runner is started: steps cannot be isolated from this server.');
@@ -118,7 +122,7 @@ async function live(options: LocalRunnerOptions, signal: AbortSignal): Promise<b
 /** Its standard input is a pipe nobody writes to: it ends with this process, however that ends, and the runner with it. */
 function start({ entry, url, work, hide, unsafe, concurrency }: LocalRunnerOptions, registrationFile: string): ChildProcess {
   const args = [
-    entry, 'runner', '--url', url, '--registration-file', registrationFile, '--work', work, '--until-stdin-ends',
+    entry, 'runner', '--url', url, '--registration-file', registrationFile, '--work', work, '--same-host', '--until-stdin-ends',
     '--stop-grace', String(stopGraceSeconds), '--cancel-grace', String(cancelGraceSeconds),
     ...hide.flatMap((directory) => ['--hide', directory]),
     ...(unsafe ? ['--unsafe'] : []),

@@ -29,8 +29,8 @@ export async function uploadLog(options: UploadOptions): Promise<number> {
   const { spool, stream, signal } = options;
   signal.addEventListener('abort', () => spool.wake(), { once: true });
   let sent = 0;
-  // An empty chunk asks where to go on; a spool of a runner that died begins so.
-  let asks = spool.ended && spool.length > 0;
+  // An empty chunk asks where to go on; for a runner that died nobody knows.
+  let asks = options.masks === null;
   for (;;) {
     if (!asks) await gather(spool, sent, signal);
     signal.throwIfAborted();

@@ -20,6 +20,8 @@ import { removeLeftSteps, settleLeft } from './recover.ts';
 
 export interface RunnerSettings {
   readonly url: string;
+  /** The server is on this host, so that nobody is on the way: http is enough. */
+  readonly sameHost: boolean;
   readonly registrationFile: string | undefined;
   /** Everything this runner keeps: its key, its journal, the directories of steps. For one runner at a time. */
   readonly work: string;
@@ -49,7 +51,7 @@ const deliveryGraceMs = 5_000;
 
 /** Runs until `stop`. Refuses what cannot become better by waiting: a bad setting, no isolation, a server that does not want it. */
 export async function runRunner(settings: RunnerSettings, world: RunnerWorld): Promise<void> {
-  refuseOpenLine(settings.url);
+  refuseOpenLine(settings);
   const work = resolve(settings.work);
   await makeWorkDirectory(work);
   const lock = takeWorkDirectory(work);
@@ -96,9 +98,9 @@ export async function makeWorkDirectory(work: string): Promise<void> {
 }
 
 /** Whoever is on the way could put another script in the place of the one asked for. */
-function refuseOpenLine(url: string): void {
+function refuseOpenLine({ url, sameHost }: RunnerSettings): void {
   if (!URL.canParse(url)) throw refusal('config.invalid', { say: `\`${url}\` is not a URL` });
-  if (new URL(url).protocol !== 'https:' && isPublic(url)) throw refusal('config.unsafe', { say: `the server's URL \`${url}\` must be https outside loopback` });
+  if (new URL(url).protocol !== 'https:' && !sameHost && isPublic(url)) throw refusal('config.unsafe', { say: `the server's URL \`${url}\` must be https outside loopback` });
 }
 
 function takeWorkDirectory(work: string): FileLock {

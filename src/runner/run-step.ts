@@ -21,9 +21,6 @@ export interface StartedAttempt {
 
 type Spools = Readonly<Record<Stream, LogSpool>>;
 
-/** A step whose lease is over has little time left: somebody else may be told that it is lost. */
-const lostLeaseGraceMs = 1_000;
-
 /** Resolves when nothing of the step is alive and its log is where it belongs. Throws `LeaseOver` when there is nobody to tell. */
 export async function runStep(services: AttemptServices, attempt: StartedAttempt): Promise<EndedResult> {
   const { lease, masks } = attempt;
@@ -82,8 +79,10 @@ async function endOf(services: AttemptServices, { lease, payload }: StartedAttem
     if (!(error instanceof Refusal)) throw error;
     return { failed: error.say ?? error.record.title };
   }
-  const stop = (graceMs: number) => () => void step.cancel(graceMs);
-  const unwatch = [whenAborted(lease.over, stop(lostLeaseGraceMs)), whenAborted(lease.cancelled, stop(cancelGraceMs)), whenAborted(services.stopping, stop(cancelGraceMs))];
+  const unwatch = [
+    whenAborted(lease.over, () => void step.cancel(lease.graceMs)),
+    ...[lease.cancelled, services.stopping].map((signal) => whenAborted(signal, () => void step.cancel(cancelGraceMs))),
+  ];
   try {
     const spooled = await spoolAll(step, spools).then(() => null, (error: unknown) => error);
     // Without its log a step must not go on.

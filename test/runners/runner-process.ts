@@ -1,4 +1,4 @@
-/** The runner as people start it: a process of its own, with an empty environment, that can be killed at any moment. */
+/** The runner as people start it: a process of its own that can be killed at any moment. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { atEnd } from '#test/endings.ts';
 import type { Registration } from './runner-server.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+const main = join(repository, 'src/main.ts');
+/** As `bin/sallyport` sets it, and nothing else. */
+const environment = { NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/compile') };
 
 export interface RunnerHome {
   readonly work: string;
@@ -34,7 +37,7 @@ export class RunnerProcess {
 
   constructor(url: string, { work, registrationFile }: RunnerHome, flags: readonly string[] = []) {
     const args = [main, 'runner', '--url', url, '--registration-file', registrationFile, '--work', work, '--cancel-grace', '1', '--log-level', 'debug', ...flags];
-    this.#child = spawn(process.execPath, args, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(process.execPath, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#ended = once(this.#child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null }));
     this.#child.stdout!.on('data', (bytes: Buffer) => {
       this.#lines.push(...bytes.toString('utf8').split('\n').filter(Boolean));

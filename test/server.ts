@@ -50,6 +50,8 @@ export interface TestServer {
   call(request: RemoteRequest & { readonly token?: string | null }): Promise<RemoteAnswer>;
   /** Applies manifests as the admin (or with `token`) and asserts that they are taken. */
   apply(documents: readonly Record<string, unknown>[], token?: string): Promise<RemoteAnswer>;
+  /** Another account on this server, which nobody can enter yet. */
+  addEmptyAccount(identifier: string): Promise<{ readonly account: TestAccount; readonly api: string }>;
   /** Another account on this server, with an admin of its own. */
   addAccount(identifier: string): Promise<{ readonly account: TestAccount; readonly api: string; readonly adminToken: string }>;
   /** Asks the database behind the server's back, as its owner. */
@@ -107,6 +109,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       const answer = await call({ method: 'POST', path: `${api}/manifests:apply`, body: { documents }, ...(token === undefined ? {} : { token }) });
       if (answer.status !== 200) throw new Error(`apply was answered ${answer.status}: ${JSON.stringify(answer.body, null, 2)}`);
       return answer;
+    },
+    async addEmptyAccount(identifier) {
+      const other = await makeAccount(services, identifier);
+      return { account: other, api: apiOf(other) };
     },
     async addAccount(identifier) {
       const other = await makeAccount(services, identifier);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { atEnd } from '../endings.ts';
 
 export interface TcpProxy {
   readonly host: string;
@@ -11,7 +12,6 @@ export interface TcpProxy {
   cut(how: 'reset' | 'hang'): void;
   /** Carries again. Connections that hung go on where they were. */
   heal(): void;
-  stop(): Promise<void>;
 }
 
 export interface TcpProxyOptions {
@@ -21,6 +21,7 @@ export interface TcpProxyOptions {
   readonly onRequest?: (text: string) => void;
 }
 
+/** Ends after the last test, after whatever was started later and goes through it. */
 export async function startTcpProxy({ target, onRequest }: TcpProxyOptions): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let state: 'carries' | 'reset' | 'hang' = 'carries';
@@ -43,6 +44,11 @@ export async function startTcpProxy({ target, onRequest }: TcpProxyOptions): Pro
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { address, port } = server.address() as AddressInfo;
+  atEnd(async () => {
+    for (const [client] of pairs) client.destroy();
+    server.close();
+    await once(server, 'close');
+  });
   return {
     host: address,
     port,
@@ -59,11 +65,6 @@ export async function startTcpProxy({ target, onRequest }: TcpProxyOptions): Pro
         client.pipe(database);
         database.pipe(client);
       }
-    },
-    async stop() {
-      for (const [client] of pairs) client.destroy();
-      server.close();
-      await once(server, 'close');
     },
   };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -21,14 +22,22 @@ function keyPlace(): string {
 
 const flagsFor = (url: string, key: string) => ['--database-url', url, '--root-key-file', key];
 
-async function ask(database: TestDatabase, text: string): Promise<Record<string, unknown>[]> {
-  const client = new Client(database.owner);
+const ask = (database: TestDatabase, text: string) => askAs(database.owner, text);
+
+async function askAs(login: TestDatabase['owner'], text: string): Promise<Record<string, unknown>[]> {
+  const client = new Client(login);
   await client.connect();
   try {
     return (await client.query(text)).rows as Record<string, unknown>[];
   } finally {
     await client.end();
   }
+}
+
+/** What `doctor --json` says of these checks. */
+function levelsOf(printed: string, ...checks: string[]): (string | undefined)[] {
+  const { findings } = JSON.parse(printed) as { findings: { check: string; level: string }[] };
+  return checks.map((check) => findings.find((each) => each.check === check)?.level);
 }
 
 describe('a server on an external database', () => {
@@ -47,6 +56,36 @@ describe('a server on an external database', () => {
     assert.equal((await ask(database, 'select 1 from node')).length, 0);
   });
 
+  test('is served, backed up and restored with the roles docs/operations.md makes, none of which is a superuser', async () => {
+    const { owner } = await testDatabase();
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const name = `docs_${randomBytes(6).toString('hex')}`;
+    const sql = /```sql\n([^`]+)```/.exec(page)![1]!.replaceAll(/sallyport_(owner|server)/g, `${name}_$1`).replaceAll(/database sallyport\b/g, `database ${name}`);
+    // The server of the tests has the role of the application, as every server that was migrated once.
+    for (const statement of sql.trim().split('\n').filter((line) => !line.startsWith('create role sallyport_app'))) await askAs(owner, statement);
+    const url = (who: string, password: string) => `postgres://${name}_${who}:${password}@/${name}?${new URLSearchParams({ host: owner.host, port: String(owner.port) })}`;
+    const [ownerUrl, serverUrl] = [url('owner', 'first-password'), url('server', 'second-password')];
+    try {
+      const key = keyPlace();
+      copyFileSync(join(steady.data, 'root.key'), key);
+      const backup = newPlace('docs.dump');
+      assert.equal((await sallyport(['backup', '--data', steady.data, '--to', backup])).code, 0);
+      const restored = await sallyport(['restore', '--data', newPlace(), '--from', backup, ...flagsFor(ownerUrl, key)]);
+      assert.equal(restored.code, 0, restored.stderr);
+      assert.equal((await sallyport(['migrate', '--data', newPlace(), ...flagsFor(ownerUrl, key)])).code, 0);
+      const server = await serve({ data: newPlace(), flags: flagsFor(serverUrl, key) });
+      assert.equal((await resourcesOf(server, steady.token)).length, 6);
+      const again = await sallyport(['backup', '--data', newPlace(), '--to', newPlace('docs-again.dump'), ...flagsFor(serverUrl, key)]);
+      assert.equal(again.code, 0, again.stderr);
+      const examined = await sallyport(['doctor', '--data', newPlace(), '--no-runner', '--json', ...flagsFor(serverUrl, key)]);
+      assert.deepEqual(levelsOf(examined.stdout, 'database login', 'application role', 'audit'), ['ok', 'ok', 'ok'], examined.stdout);
+      await server.stop();
+    } finally {
+      await askAs(owner, `drop database if exists ${name} with (force)`);
+      for (const role of ['owner', 'server']) await askAs(owner, `drop role if exists ${name}_${role}`);
+    }
+  });
+
   test('serves with a login that may not change the schema, once the owner has migrated', async () => {
     const blank = await testDatabase({ migrated: false });
     const key = keyPlace();
@@ -58,8 +97,7 @@ describe('a server on an external database', () => {
     await server.stop();
     const examined = await sallyport(['doctor', '--data', data, '--no-runner', '--json', ...flagsFor(blank.applicationUrl, key)]);
     assert.equal(examined.code, 0, examined.stdout);
-    const { findings } = JSON.parse(examined.stdout) as { findings: { check: string; level: string }[] };
-    assert.deepEqual(findings.filter(({ level, check }) => level !== 'ok' && check !== 'disk'), []);
+    assert.deepEqual(levelsOf(examined.stdout, 'migrations', 'root key', 'database login'), ['ok', 'ok', 'ok'], examined.stdout);
   });
 });
 

@@ -47,8 +47,12 @@ const codeFor = (account: TestAccount): Promise<string> => makeSetupCode({ datab
 describe('a setup code', () => {
   const password = 'long enough for anybody';
   let account: Awaited<ReturnType<typeof emptyAccount>>;
-  const setup = (code: string, more: object = {}): Promise<RemoteAnswer> =>
-    server.call({ method: 'POST', path: `${account.api}/setup`, token: null, body: { code, email: 'first@example.com', password, ...more } });
+  let refused = 0;
+  const setup = async (code: string, more: object = {}): Promise<RemoteAnswer> => {
+    const answer = await server.call({ method: 'POST', path: `${account.api}/setup`, token: null, body: { code, email: 'first@example.com', password, ...more } });
+    if (answer.status === 401) refused += 1;
+    return answer;
+  };
   before(async () => void (account = await emptyAccount('being_set_up')));
 
   test('makes an administrator once, with a row for everything it makes', async () => {
@@ -102,7 +106,7 @@ describe('a setup code', () => {
   });
 
   test('that was refused is counted, not written one by one', async () => {
-    const refused = 5;
+    assert.ok(refused > 0);
     await until(async () => {
       const rows = await server.sql<{ count: number }>(
         `select sum((detail ->> 'count')::int)::int as count from audit_event where account_id = $1 and action = 'refusals.summary' and detail ->> 'code' = 'credential.setup_code'`, [account.id]);

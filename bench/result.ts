@@ -25,12 +25,12 @@ export type Candidate = () => number | Promise<number>;
 const maximumFloorSpread = 2;
 
 /** Runs each candidate once a round, in changing order, after `warmups` rounds that do not count. */
-export async function interleave<Name extends string>(
+export async function interleave<Name extends string, Figure = number>(
   { rounds, warmups = 1, candidates }:
-  { readonly rounds: number; readonly warmups?: number; readonly candidates: Readonly<Record<Name, Candidate>> },
-): Promise<Record<Name, number[]>> {
+  { readonly rounds: number; readonly warmups?: number; readonly candidates: Readonly<Record<Name, () => Figure | Promise<Figure>>> },
+): Promise<Record<Name, Figure[]>> {
   const names = Object.keys(candidates) as Name[];
-  const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Figure[]>;
   for (let round = -warmups; round < rounds; round += 1) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
       const figure = await candidates[name]();

@@ -8,6 +8,7 @@ import { fastify } from 'fastify';
 
 export interface TrivialServer {
   readonly url: string;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -17,6 +18,7 @@ export async function startTrivialRoute(): Promise<TrivialServer> {
   const [url] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
   return {
     url: url.trim(),
+    pid: child.pid!,
     async stop() {
       child.stdin.end();
       await once(child, 'exit');

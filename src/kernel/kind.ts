@@ -64,8 +64,8 @@ export interface Kind<S = never> extends Noun {
   readonly check?: (draft: CheckedDraft<S>, after: World) => readonly FieldError[];
   /** What saving it gives away (CONTRACTS §5). `before` is null on create, `after` on delete. */
   readonly gives?: (change: { before: Entry | null; after: Entry | null; worldBefore: World; worldAfter: World }) => readonly Given[];
-  /** Part of trust and access: tokens change it only when made with `mayAdminister`. */
-  readonly administers?: true;
+  /** Part of trust and access: tokens change it only when made with `mayAdminister`; `by giving` = when it gives anything. */
+  readonly administers?: true | 'by giving';
 }
 
 /** A kind whose spec type is nobody's business: what registries and the generic code hold. */

@@ -15,8 +15,18 @@ export interface GivenBound {
   readonly why: string;
 }
 
+const bindingKey = Symbol('what bindings give');
+
 /** What an enabled binding gives whoever it names. One that is disabled gives nothing until somebody enables it. */
 export function givenByBinding(world: World, kinds: Kinds, binding: Entry): readonly GivenBound[] {
+  // Kept, so that a call in which many gain through one binding asks about one bound.
+  const known = world.derive(bindingKey, () => new Map<string, readonly GivenBound[]>());
+  let given = known.get(binding.uid);
+  if (given === undefined) known.set(binding.uid, (given = computedFor(world, kinds, binding)));
+  return given;
+}
+
+function computedFor(world: World, kinds: Kinds, binding: Entry): readonly GivenBound[] {
   if ((binding.facts as BindingFacts).disabled) return [];
   const grant = bindingGrant(world, binding);
   return grant === null ? [] : givenByGrant(grant, rolePermissions(grant.role, kinds), `role binding \`${entryPath(binding)}\``);

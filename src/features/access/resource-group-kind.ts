@@ -21,6 +21,7 @@ export function resourceGroupKind(kinds: () => Kinds): Kind<ResourceGroupSpec> {
     version: 1,
     facts: resourceGroupFactsOf,
     check: (draft) => [...scopeFaults(draft), ...selectorFaults(draft.spec.resources ?? [], kinds(), '/resources')],
+    administers: 'by giving',
     gives: (change) => newExtent(change, kinds()),
   };
 }

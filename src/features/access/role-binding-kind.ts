@@ -68,8 +68,11 @@ function givesNoMore(before: BindingFacts, after: BindingFacts): boolean {
 /** `role.bind` is asked on the role as if it lay where it is bound, so it can be given for one scope. */
 function bindQuestion(binding: Entry, world: World): Question | null {
   const { roleUid } = binding.facts as BindingFacts;
-  const role = roleUid === null ? undefined : (builtinByUid(roleUid) ?? world.get(roleUid));
+  const builtIn = roleUid === null ? undefined : builtinByUid(roleUid);
+  const role = builtIn ?? (roleUid === null ? undefined : world.get(roleUid));
   if (role === undefined) return null;
-  const { kind, identifier, tags, attributes } = role;
+  const { kind, tags, attributes } = role;
+  // A right by name means the role of that name in its own scope; for one of another scope it takes the right on all.
+  const identifier = builtIn !== undefined || role.scope === binding.scope ? role.identifier : null;
   return { permission: bindPermission, target: { kind, scope: binding.scope, identifier, tags, attributes } };
 }

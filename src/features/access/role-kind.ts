@@ -46,16 +46,19 @@ function levelFaults(draft: Draft<RoleSpec>, after: World): FieldError[] {
 }
 
 function isUsedAbove(world: World, roleUid: string, level: Level): boolean {
-  const isAbove = (scope: string) => depthOf(levelOf(scope)) < depthOf(level);
+  // A scope from a claim has no name yet; one above the level gives nothing when it comes.
+  const isAbove = (scope: string) => !scope.includes('*') && depthOf(levelOf(scope)) < depthOf(level);
   if (bindingsOfRole(world, roleUid).some((binding) => isAbove(binding.scope))) return true;
   return mappingGrants(world).some(({ grant }) => grant.roleUid === roleUid && isAbove(grant.scope));
 }
 
-/** An edit gives each added permission wherever the role is bound; a new role is bound nowhere yet. */
+/** An edit gives each added permission wherever the role is bound, a higher level gives all; a new role is bound nowhere yet. */
 function addedPermissions(change: { before: Entry | null; after: Entry | null; worldAfter: World }): Given[] {
   const { before, after, worldAfter } = change;
   if (before === null || after === null) return [];
-  const had = named(before);
+  // At a higher level everything the role holds may be given where it was dead before.
+  const rises = depthOf((after.facts as RoleFacts).level) < depthOf((before.facts as RoleFacts).level);
+  const had = rises ? new Set<string>() : named(before);
   const added = [...named(after)].filter((permission) => !had.has(permission));
   if (added.length === 0) return [];
   const users = [...grantsWhere(worldAfter, bindingsOfRole(worldAfter, after.uid), (grant) => grant.roleUid === after.uid)];

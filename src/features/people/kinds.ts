@@ -26,6 +26,7 @@ export function userKind(kinds: () => Kinds): Kind<UserSpec> {
     version: 1,
     retires: true,
     facts: ({ spec }): UserFacts => ({ enabled: spec.disabled !== true, email: spec.email }),
+    administers: 'by giving',
     gives: (change) => [...enabling(change, kinds()), ...newEmail(change, kinds())],
   };
 }
@@ -39,6 +40,7 @@ export function serviceAccountKind(kinds: () => Kinds): Kind<ServiceAccountSpec>
     version: 1,
     retires: true,
     facts: ({ spec }): PrincipalFacts => ({ enabled: spec.disabled !== true }),
+    administers: 'by giving',
     gives: (change) => enabling(change, kinds()),
   };
 }
@@ -52,6 +54,7 @@ export function userGroupKind(kinds: () => Kinds): Kind<UserGroupSpec> {
     spec: userGroupSpec,
     version: 1,
     facts: membersOf,
+    administers: 'by giving',
     gives: (change) => newMember(change, kinds()),
   };
 }

@@ -6,13 +6,14 @@ import type { Database, Tx } from '#platform/database/database.ts';
 import { refuseQuestion } from '#platform/http/refuse.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import { sql } from 'kysely';
-import { Refusal, refusal } from '#kernel/errors.ts';
+import { refusal } from '#kernel/errors.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Plan } from '#kernel/operation.ts';
 import { Rerun } from '#kernel/operation.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
 import { contains, upwards } from '#kernel/scope.ts';
+import { diffDocuments } from './diff.ts';
 import type { ChangePlan, ChangeRequest, ChangeRules, Known, PlannedChange } from './plan.ts';
 import { planChanges, targetOf } from './plan.ts';
 import type { Snapshots, StoredChange } from './snapshots.ts';
@@ -51,26 +52,31 @@ export async function planCall(services: ChangeServices, call: Call, request: Ch
   const known = await readKnown(services, call.world, request);
   // What was asked, what was read and what is decided on must be of one revision, and the world goes on meanwhile.
   if (known.revision !== call.revision || call.world.revision !== call.revision) throw new Rerun(Math.max(known.revision, call.world.revision));
+  refuseOutsiders(services, call, request, known);
   const { kinds, rules } = services;
+  const changed = await changedSecrets(services, call.world, request);
+  if (call.world.revision !== call.revision) throw new Rerun(call.world.revision);
   const planning = {
     kinds, rules, world: call.world, now: call.now, uid: () => call.uid(),
     mayView: (entry: Entry) => call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed,
   };
-  try {
-    const plan = planChanges(planning, request, known);
-    return { checks: plan.checks, before: plan.before, after: plan.after, found: plan };
-  } catch (error) {
-    if (error instanceof Refusal) refuseOutsiders(services, call, request);
-    throw error;
-  }
+  const plan = planChanges(planning, request, { ...known, changedSecrets: changed });
+  return { checks: plan.checks, before: plan.before, after: plan.after, found: plan };
 }
 
-/** Faults of a document tell about the world; one who could not make the change anyway gets the refusal instead. */
-function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeRequest): void {
+/**
+ * Planning costs time, and its faults tell about the world: it is for those who may make the change. Whoever may only
+ * view a resource may send it as it is, without a secret value, which would be a guess that the answer confirms.
+ */
+function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeRequest, known: Pick<Known, 'stored'>): void {
   const questions = [
     ...request.saves.map((document) => {
       const entry = call.world.find(document.kind, document.scope, document.identifier);
-      if (entry !== undefined) return { permission: `${document.kind}.edit`, target: targetOf(entry) };
+      if (entry !== undefined) {
+        const same = document.secrets.length === 0 && diffDocuments(known.stored.get(entry.uid) ?? null, document).length === 0;
+        const edit = { permission: `${document.kind}.edit`, target: targetOf(entry) };
+        return same && !call.decide(edit).allowed ? { ...edit, permission: `${document.kind}.view` } : edit;
+      }
       // A scope made in this call counts as its nearest parent that is there already.
       const scope = upwards(document.scope).find((at) => call.world.hasScope(at))!;
       const shell = entryOf(kinds, { ...document, uid: '', refs: {}, version: 1 });
@@ -81,19 +87,18 @@ function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeR
   for (const question of questions) if (!call.decide(question).allowed) throw refuseQuestion(call, question);
 }
 
-async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Known> {
+async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Omit<Known, 'changedSecrets'> & { readonly revision: number }> {
   const { kinds } = services;
   const { accountId } = world;
   const saved = request.saves.flatMap((document) => world.find(document.kind, document.scope, document.identifier)?.uid ?? []);
   const deleted = request.deletions.flatMap(({ entry }) => [entry.uid, ...within(world, entry)]);
   const created = request.saves.filter((document) => world.find(document.kind, document.scope, document.identifier) === undefined);
-  const rows = await services.database.transaction(async (tx) => ({
+  return services.database.transaction(async (tx) => ({
     revision: (await tx.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow()).revision,
     stored: await loadByUid(tx, kinds, accountId, [...saved, ...deleted]),
     referrers: await referrers(tx, accountId, deleted),
     retired: await retiredIdentifiers(tx, accountId, created.filter((document) => kinds.kinds.get(document.kind)!.retires === true)),
   }), { isolation: 'repeatable read' });
-  return { ...rows, changedSecrets: await changedSecrets(services, world, request) };
 }
 
 function within(world: World, entry: Entry): string[] {

@@ -2,6 +2,7 @@
  * Plans a set of changes: what is created, updated, deleted or left alone; the world it leaves; and everything that must
  * be allowed for it. One path for `apply` and for the single create, update and delete.
  */
+import type { Bound } from '#kernel/caller.ts';
 import type { Check, Target } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
@@ -99,7 +100,7 @@ export function planChanges(planning: Planning, request: ChangeRequest, known: K
   protectReferenced(planning, removed, new Set(saved.map((each) => each.uid)), known);
   const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, { before: world, after, known, set: request.set }))];
   if (planning.rules.lastAdminGone(world, after, planning.now)) throw refusal('access.last_admin');
-  return { changes, before: world, after, checks: changes.flatMap((change) => checksOf(planning, change, after)), set: request.set };
+  return { changes, before: world, after, checks: distinct(changes.flatMap((change) => checksOf(planning, change, after))), set: request.set };
 }
 
 interface Drafted {
@@ -226,20 +227,33 @@ function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, afte
   });
   // Whoever may not see it must not learn that this is what it says.
   if (change.action === 'unchanged') return [ask('view', entryBefore!, 'before')];
-  const gives = [
-    ...(kind.gives?.({ before: entryBefore, after: entryAfter, worldBefore: world, worldAfter: after }) ?? []),
-    ...rules.governed(entryBefore, entryAfter, after),
-  ];
+  const gives = kind.gives?.({ before: entryBefore, after: entryAfter, worldBefore: world, worldAfter: after }) ?? [];
+  const governed = rules.governed(entryBefore, entryAfter, after);
   return [
     ...(change.action === 'create' ? [ask('create', entryAfter!, 'after')] : []),
     ...(change.action === 'update' ? [ask('edit', entryBefore!, 'before'), ask('edit', entryAfter!, 'after')] : []),
     ...(change.action === 'delete' ? [ask('delete', entryBefore!, 'before')] : []),
-    ...(kind.administers === true ? [{ ask: 'administer' as const, kind: kind.name, field: place('') }] : []),
-    ...gives.map((given): Check => ({
+    ...(kind.administers === true || (kind.administers === 'by giving' && gives.length > 0) ? [{ ask: 'administer' as const, kind: kind.name, field: place('') }] : []),
+    ...[...gives, ...governed].map((given): Check => ({
       ask: 'holds', given: given.bound, why: given.why, field: place(given.pointer === undefined ? '' : `/spec${given.pointer}`),
       ...(given.unless === undefined ? {} : { unless: given.unless }),
     })),
   ];
+}
+
+const maxChecks = 50_000;
+
+/** Many documents of a call may give the same; what one binding gives is one object and is asked once. */
+function distinct(checks: readonly Check[]): Check[] {
+  const asked = new Set<Bound>();
+  const left = checks.filter((check) => {
+    if (check.ask !== 'holds' || check.unless !== undefined) return true;
+    if (asked.has(check.given)) return false;
+    asked.add(check.given);
+    return true;
+  });
+  if (left.length > maxChecks) throw refusal('request.too_large', { say: 'the change gives too much to be checked at once; split it' });
+  return left;
 }
 
 export function targetOf(entry: Entry): Target {

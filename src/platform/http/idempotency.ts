@@ -20,6 +20,11 @@ export function requestHash(input: unknown): Buffer {
   return createHash('sha256').update(canonicalJson(JSON.parse(JSON.stringify(input)))).digest();
 }
 
+/** Workload ids may be longer than an index row may be. */
+export function callerHash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
+}
+
 /** Takes the key for this transaction; a repeat waits for the first and gets its answer. */
 export async function takeKey(tx: Tx, key: IdempotencyKey, now: Date): Promise<Reply | null> {
   const { numInsertedOrUpdatedRows } = await tx.insertInto('idempotency')

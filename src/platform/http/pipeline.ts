@@ -13,7 +13,7 @@ import type { Database, Tx } from '../database/database.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { IdempotencyKey } from './idempotency.ts';
-import { keepAnswer, requestHash, takeKey } from './idempotency.ts';
+import { callerHash, keepAnswer, requestHash, takeKey } from './idempotency.ts';
 import { fieldErrors } from './problem.ts';
 import { refusalRow, refuseCheck, refuseMissing, refuseQuestion } from './refuse.ts';
 import type { RequestContent } from './request.ts';
@@ -232,7 +232,7 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
 function keyOf(operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {
   if (key === null || operation.idempotent !== true || call.callerIfAny === null) return null;
   const { principal } = call.callerIfAny;
-  return { accountId: call.account.id, caller: `${operation.name} ${call.scope} ${principal.type}:${principal.uid}`, key, requestHash: requestHash(input) };
+  return { accountId: call.account.id, caller: callerHash(`${operation.name} ${call.scope} ${principal.type}:${principal.uid}`), key, requestHash: requestHash(input) };
 }
 
 function asReply(answer: unknown, operation: AnyOperation): Reply {

@@ -49,7 +49,9 @@ export function refusalRow(call: Call, error: unknown): RefusalRow | null {
   if (!(error instanceof Refusal) || !audited.has(error.code)) return null;
   const { code, evidence } = error;
   if (code === 'access.not_found' && evidence === undefined) return null;
-  return { scope: scopeOf(evidence) ?? call.scope, detail: { code, ...(evidence === undefined ? {} : { evidence }) } };
+  // A scope that is not there is nobody's yet: the row belongs to the nearest that is.
+  const scope = upwards(scopeOf(evidence) ?? call.scope).find((at) => call.world.hasScope(at))!;
+  return { scope, detail: { code, ...(evidence === undefined ? {} : { evidence }) } };
 }
 
 function evidenceOf({ permission, target: { kind, scope, identifier } }: Question) {

@@ -115,11 +115,14 @@ create table credential (
   may_administer boolean not null,
   created_at timestamptz(3) not null,
   created_by text not null,
+  -- The credential it was made with, which it does not outlive.
+  parent_id uuid,
   expires_at timestamptz(3),
   revoked_at timestamptz(3),
   primary key (account_id, id),
   unique (account_id, hash)
 );
+create index credential_parent on credential (account_id, parent_id) where parent_id is not null;
 create index credential_principal on credential (account_id, principal_type, principal_uid);
 
 create table password (

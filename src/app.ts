@@ -143,6 +143,7 @@ export function createApp(services: AppServices): App {
   manifests.push(
     trustFeature({
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
+      callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
     }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),

@@ -19,7 +19,7 @@ export async function keepBootstrapToken(services: { database: Database; clock: 
   await services.database.transaction((tx) =>
     insertCredential(tx, {
       accountId, id: services.randomness.uid(), kind: 'bootstrap', principalType: 'system', principalUid: 'bootstrap', name: 'bootstrap', hash: hashToken(token),
-      bounds: 'principal', mayAdminister: true, createdAt: now, createdBy: 'system:operator', expiresAt: new Date(now.getTime() + bootstrapMs),
+      bounds: 'principal', mayAdminister: true, createdAt: now, createdBy: 'system:operator', parentId: null, expiresAt: new Date(now.getTime() + bootstrapMs),
     }),
   );
 }

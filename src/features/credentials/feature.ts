@@ -1,6 +1,6 @@
 /** Credentials: API tokens of users and service accounts, setup of the first admin, the bootstrap token. */
 import { z } from 'zod';
-import type { Bound, Principal } from '#kernel/caller.ts';
+import type { Bound, Caller, Principal } from '#kernel/caller.ts';
 import type { Check, Target } from '#kernel/decision.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Manifest } from '#kernel/manifest.ts';
@@ -200,9 +200,14 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
   const credential: Credential = {
     id: call.uid(), accountId: call.account.id, kind, principalType: holder.principal.type, principalUid: holder.principal.uid, name: body.name,
     bounds: self && caller.bounds !== 'principal' ? caller.bounds : boundsOf(body),
-    mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), expiresAt, revokedAt: null,
+    mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), parentId: parentOf(caller), expiresAt, revokedAt: null,
   };
   return { credential, token: makeToken(kind, (bytes) => call.random(bytes)), scope: holder.scope };
+}
+
+/** What the bootstrap token makes is meant to outlive it; sessions and runs are no rows here and end by themselves. */
+function parentOf({ credential }: Caller): string | null {
+  return credential.kind === 'personal' || credential.kind === 'service_account' ? credential.id : null;
 }
 
 function viewOf(credential: Credential): z.infer<typeof tokenView> {

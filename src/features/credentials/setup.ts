@@ -28,7 +28,7 @@ export async function makeSetupCode(services: { database: Database; clock: Clock
     await revoke(tx, accountId, { kind: 'setup' }, now);
     await insertCredential(tx, {
       accountId, id: services.randomness.uid(), kind: 'setup', principalType: null, principalUid: null, name: null, hash: hashToken(code),
-      bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', expiresAt: new Date(now.getTime() + setupCodeMs),
+      bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', parentId: null, expiresAt: new Date(now.getTime() + setupCodeMs),
     });
   });
   return code;
@@ -94,7 +94,7 @@ export async function writeSetup(tx: Tx, call: Call, ready: ReadySetup, writeAs:
   const id = call.uid();
   await insertCredential(tx, {
     accountId: call.account.id, id, kind: 'personal', principalType: 'user', principalUid: ready.userUid, name: 'setup', hash: hashToken(ready.token),
-    bounds: 'principal', mayAdminister: true, createdAt: call.now, createdBy: 'system:setup', expiresAt,
+    bounds: 'principal', mayAdminister: true, createdAt: call.now, createdBy: 'system:setup', parentId: null, expiresAt,
   });
   const user = { kind: 'user', uid: ready.userUid, path: entryPath({ scope: '/', identifier: ready.user }) };
   call.note({ action: 'setup.complete', actor: { type: 'system', uid: 'setup', path: 'setup' }, resource: user, detail: { credential: id } });

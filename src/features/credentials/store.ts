@@ -1,4 +1,5 @@
 /** Hashed credentials. A token's row is found by its hash; nothing here can give the token back. */
+import { sql } from 'kysely';
 import type { Bound } from '#kernel/caller.ts';
 import type { Reader, Tx } from '#platform/database/database.ts';
 
@@ -15,6 +16,8 @@ export interface Credential {
   readonly mayAdminister: boolean;
   readonly createdAt: Date;
   readonly createdBy: string;
+  /** The token it was made with: revoking that ends this. */
+  readonly parentId: string | null;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
 }
@@ -25,7 +28,7 @@ export async function insertCredential(tx: Tx | Reader, credential: Omit<Credent
     principal_type: credential.principalType, principal_uid: credential.principalUid, name: credential.name, hash: credential.hash,
     bounds: credential.bounds === 'principal' ? null : JSON.stringify(credential.bounds),
     may_administer: credential.mayAdminister,
-    created_at: credential.createdAt, created_by: credential.createdBy, expires_at: credential.expiresAt, revoked_at: null,
+    created_at: credential.createdAt, created_by: credential.createdBy, parent_id: credential.parentId, expires_at: credential.expiresAt, revoked_at: null,
   }).execute();
 }
 
@@ -49,21 +52,30 @@ export async function listOf(reader: Reader, accountId: string, principal: { typ
   return (await query.orderBy('id').limit(page.limit).execute()).map(credentialOf);
 }
 
+/** By id with everything made with it, however far down: none of it outlives the credential it came from. */
 export async function revoke(tx: Tx, accountId: string, which: { readonly id: string } | { readonly kind: CredentialKind }, now: Date): Promise<void> {
-  let query = tx.updateTable('credential').set({ revoked_at: now }).where('account_id', '=', accountId).where('revoked_at', 'is', null);
-  query = 'id' in which ? query.where('id', '=', which.id) : query.where('kind', '=', which.kind);
-  await query.execute();
+  if ('kind' in which) {
+    await tx.updateTable('credential').set({ revoked_at: now }).where('account_id', '=', accountId).where('revoked_at', 'is', null).where('kind', '=', which.kind).execute();
+    return;
+  }
+  await sql`
+    with recursive family as (
+      select id from credential where account_id = ${accountId} and id = ${which.id}
+      union
+      select child.id from credential child join family on child.account_id = ${accountId} and child.parent_id = family.id
+    )
+    update credential set revoked_at = ${now} where account_id = ${accountId} and revoked_at is null and id in (select id from family)`.execute(tx);
 }
 
 interface Row {
   account_id: string; id: string; kind: CredentialKind; principal_type: string | null; principal_uid: string | null; name: string | null;
-  bounds: unknown; may_administer: boolean; created_at: Date; created_by: string; expires_at: Date | null; revoked_at: Date | null;
+  bounds: unknown; may_administer: boolean; created_at: Date; created_by: string; parent_id: string | null; expires_at: Date | null; revoked_at: Date | null;
 }
 
 function credentialOf(row: Row): Credential {
   return {
     id: row.id, accountId: row.account_id, kind: row.kind, principalType: row.principal_type, principalUid: row.principal_uid, name: row.name,
     bounds: row.bounds === null ? 'principal' : (row.bounds as Bound[]),
-    mayAdminister: row.may_administer, createdAt: row.created_at, createdBy: row.created_by, expiresAt: row.expires_at, revokedAt: row.revoked_at,
+    mayAdminister: row.may_administer, createdAt: row.created_at, createdBy: row.created_by, parentId: row.parent_id, expiresAt: row.expires_at, revokedAt: row.revoked_at,
   };
 }

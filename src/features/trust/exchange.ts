@@ -22,6 +22,7 @@ import { insertSession, keepVersions } from './store.ts';
 import { tokenRefusal } from './token-refusal.ts';
 import { readToken, verifyToken } from './verify.ts';
 import type { VerifiedToken } from './verify.ts';
+import type { RateRule, Rates } from '#platform/http/limits.ts';
 import { subjectOf, workloadId } from './workload.ts';
 
 export interface ExchangeServices {
@@ -29,6 +30,9 @@ export interface ExchangeServices {
   readonly keys: IssuerKeys;
   readonly tokens: SessionTokens;
   readonly refused: RefusedExchanges;
+  readonly rates: Rates;
+  /** Exchanges of one workload; the rule of every other caller. */
+  readonly callerRate: RateRule;
 }
 
 /** How far a token came: what a refusal may be recorded with. */
@@ -52,11 +56,13 @@ export interface ReadySession {
 export async function prepareSession(services: ExchangeServices, call: Call, token: string): Promise<ReadySession> {
   await services.refused.admit(call.address);
   const attempt: Attempt = { tokenHash: createHash('sha256').update(token).digest() };
-  try {
-    return await exchange(services, call, token, attempt);
-  } catch (error) {
+  const ready = await exchange(services, call, token, attempt).catch(async (error: unknown) => {
     throw error instanceof Refusal ? await services.refused.record(call, attempt, error) : error;
-  }
+  });
+  // A good token is good until it expires, and every exchange of it costs a signature and two rows.
+  const workload = createHash('sha256').update(workloadId(ready.session.issuer, ready.session.subject)).digest('base64url');
+  await services.rates.take(`exchange:${call.account.id}:${workload}`, services.callerRate);
+  return ready;
 }
 
 async function exchange(services: ExchangeServices, call: Call, token: string, attempt: Attempt): Promise<ReadySession> {

@@ -6,7 +6,7 @@ import type { Manifest } from '#kernel/manifest.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
-import type { Rates } from '#platform/http/limits.ts';
+import type { RateRule, Rates } from '#platform/http/limits.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Outbound } from '#platform/outbound.ts';
@@ -37,6 +37,7 @@ export interface TrustServices {
   readonly refusals: { count(refused: { accountId: string | null; code: string; address: string; operation: string }): void };
   /** URL of this server as callers know it; `{publicUrl}/accounts/{account}` is the issuer of the account's sessions. */
   readonly publicUrl: () => string;
+  readonly callerRate: RateRule;
   /** Per address. */
   readonly refusedExchangesPerMinute: number;
 }

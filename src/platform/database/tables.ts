@@ -1,5 +1,5 @@
 /** The rows as the application sees them. `schema.sql` is the truth; a test compares column names with it. */
-import type { ColumnType, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 
 type Json = JSONColumnType<object, unknown, unknown>;
 type Bytes = Buffer;
@@ -30,7 +30,7 @@ export interface Tables {
     account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account';
     principal_type: string | null; principal_uid: string | null; name: string | null; hash: Bytes;
     bounds: ColumnType<unknown, string | null, string | null>; may_administer: boolean;
-    created_at: Date; created_by: string; expires_at: Date | null; revoked_at: Date | null;
+    created_at: Date; created_by: string; parent_id: string | null; expires_at: Date | null; revoked_at: Date | null;
   };
   password: { account_id: string; user_uid: string; hash: string; updated_at: Date };
   audit_event: {
@@ -72,6 +72,7 @@ export interface Tables {
     account_id: string; id: string; execution_id: string; step_uid: string; number: number;
     status: 'offered' | 'leased' | 'started' | 'ended' | 'lost' | 'withdrawn'; fence: number; runner_id: string | null; claim_id: string | null;
     lease_until: Date | null; cancel: boolean; timeout_ms: number; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null; log_totals: ColumnType<unknown, string | null, string | null>;
+    stdout_bytes: Generated<number>; stderr_bytes: Generated<number>;
   };
   sealed_output: { account_id: string; id: string; execution_id: string; sealed: Bytes; created_at: Date };
   log_segment: { account_id: string; attempt_id: string; stream: 'stdout' | 'stderr'; start_offset: number; bytes: Bytes; mask_version: number; at: Date };

@@ -4,8 +4,9 @@
  */
 import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { chmod, link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { sql } from 'kysely';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Database, Tx } from './database/database.ts';
 import type { Clock, Randomness } from './clock.ts';
@@ -50,18 +51,17 @@ export async function loadRootKey(path: string, options: { readonly create: bool
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     if (!options.create) throw refusal('keys.wrong_root', { say: `the root key \`${path}\` is missing, but the data was sealed with one; restore it` });
     text = filePrefix + options.randomness.bytes(32).toString('base64url');
-    text = await writeOnce(path, text);
+    text = await writeOnce(path, text, options.randomness);
   }
   const bytes = Buffer.from(text.slice(filePrefix.length), 'base64url');
   if (!text.startsWith(filePrefix) || bytes.length !== 32) throw refusal('keys.wrong_root', { say: `the file \`${path}\` does not hold a root key` });
   return { id: keyId(bytes), bytes };
 }
 
-/** Complete or not there at all, whoever is killed when: written aside, then linked to its name. */
-async function writeOnce(path: string, text: string): Promise<string> {
+/** Complete or not there at all, whoever is killed when: written aside, then linked to its name. Returns what is there then. */
+async function writeOnce(path: string, text: string, randomness: Randomness): Promise<string> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const aside = `${path}.new`;
-  await rm(aside, { force: true });
+  const aside = `${path}.${randomness.uid()}.new`;
   const file = await openFile(aside, 'wx', 0o600);
   try {
     await file.writeFile(`${text}\n`);
@@ -69,10 +69,14 @@ async function writeOnce(path: string, text: string): Promise<string> {
   } finally {
     await file.close();
   }
-  await link(aside, path);
-  await rm(aside);
-  await chmod(path, 0o600);
-  return text;
+  try {
+    await link(aside, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // another node was first, and it is its key
+  } finally {
+    await rm(aside);
+  }
+  return (await readFile(path, 'utf8')).trim();
 }
 
 /** A UUID made from the key's hash: tells which key it is without telling the key. */
@@ -161,9 +165,14 @@ function once<T>(kept: Map<string, Promise<T>>, key: string, make: () => Promise
 /** The first start records which key this is; every later start must bring the same. */
 async function confirmRootKey({ database, rootKey, clock }: { database: Database; rootKey: DataKey; clock: Clock }, sealing: Sealing): Promise<void> {
   await database.transaction(async (tx) => {
-    const rows = await tx.selectFrom('root_key').selectAll().where('retired_at', 'is', null).execute();
+    const present = () => tx.selectFrom('root_key').selectAll().where('retired_at', 'is', null).execute();
+    let rows = await present();
+    if (rows.length === 0) {
+      await sql`lock table root_key in share row exclusive mode`.execute(tx); // two nodes at their first start, with two keys
+      rows = await present();
+    }
     if (rows.length > 0) return checkRootKey(rootKey, rows);
-    await tx.insertInto('root_key').values(rootKeyRow(rootKey, sealing, clock.now())).onConflict((c) => c.doNothing()).execute();
+    await tx.insertInto('root_key').values(rootKeyRow(rootKey, sealing, clock.now())).execute();
   });
 }
 

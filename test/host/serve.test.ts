@@ -139,7 +139,7 @@ describe('the bootstrap token of an unattended installation', () => {
       const file = join(base, `token-${how}`);
       writeFileSync(file, `${bootstrapToken}\n`, { mode: 0o600 });
       const environment = { ...(how === 'file' ? { SALLYPORT_BOOTSTRAP_TOKEN_FILE: file } : { SALLYPORT_BOOTSTRAP_TOKEN: bootstrapToken }) };
-      const server = await serve({ data, environment, runner: true });
+      const server = await serve({ data, environment, runner: how === 'variable' });
       const applied = await call(server, bootstrapToken, { method: 'POST', path: '/manifests:apply', body: { documents: [{ kind: 'Organization', identifier: 'made', spec: {} }] } });
       assert.equal(applied.status, 200, JSON.stringify(applied.body));
 

@@ -18,7 +18,7 @@ import type { DataKey } from '../sealing.ts';
 const name = z.string().min(1).max(200);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
-export const dumpHeader = z.strictObject({
+const dumpHeader = z.strictObject({
   sallyport: z.literal('backup'),
   format: z.literal(1),
   at: z.iso.datetime(),

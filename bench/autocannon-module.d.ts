@@ -13,6 +13,7 @@ declare module 'autocannon' {
     /** Seconds it really took. */
     readonly duration: number;
     readonly non2xx: number;
+    readonly statusCodeStats: Readonly<Record<string, { readonly count: number }>>;
     readonly errors: number;
     readonly timeouts: number;
   }

@@ -30,9 +30,12 @@ export async function postRates(server: { readonly url: string; readonly pid: nu
   const before = processorSeconds(server.pid);
   const result = await autocannon({ url: server.url, connections, duration: seconds, requests: requests.map((one) => ({ method: 'POST', ...one })) });
   const spent = processorSeconds(server.pid) - before;
-  const { non2xx, errors, timeouts } = result;
+  const { non2xx, errors, timeouts, statusCodeStats } = result;
   const { total } = result.requests;
-  if (non2xx + errors + timeouts > 0) throw new Error(`${server.url}: ${non2xx} refusals, ${errors} errors and ${timeouts} timeouts among ${total} requests`);
+  if (non2xx + errors + timeouts > 0) {
+    const statuses = Object.entries(statusCodeStats).map(([status, { count }]) => `${count} × ${status}`).join(', ');
+    throw new Error(`${server.url} answered ${statuses}; ${errors} errors, ${timeouts} timeouts`);
+  }
   return { perSecond: total / result.duration, perProcessorSecond: total / spent };
 }
 

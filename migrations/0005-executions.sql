@@ -21,6 +21,7 @@ create table execution (
 );
 create index execution_scope on execution (account_id, scope, created_at desc, id desc);
 create index execution_pipeline on execution (account_id, pipeline_uid, created_at desc);
+create index execution_starter on execution (account_id, scope, starter_uid);
 create index execution_open on execution (account_id, id) where ended_at is null;
 
 create table execution_event (
@@ -52,6 +53,9 @@ create table attempt (
   ended_at timestamptz(3),
   result_hash bytea,
   log_totals jsonb,
+  -- How much of each stream is stored, so that neither who writes nor who reads a log looks through it for its end.
+  stdout_bytes bigint not null default 0,
+  stderr_bytes bigint not null default 0,
   primary key (account_id, id),
   unique (account_id, execution_id, step_uid, number),
   foreign key (account_id, execution_id) references execution (account_id, id)

@@ -5,9 +5,10 @@ import { auditFeature, createRecorder, createRefusalCounts } from '#features/aud
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
 import { apiToken } from '#features/credentials/schema.ts';
+import { findById } from '#features/credentials/store.ts';
 import { auditNoun } from '#features/audit/schema.ts';
 import { connectorKind } from '#features/connectors/schema.ts';
-import { allFunctions, createDesk, executionsFeature, openSealedOutput } from '#features/executions/feature.ts';
+import { allFunctions, createDesk, executionsFeature } from '#features/executions/feature.ts';
 import { getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
@@ -130,12 +131,13 @@ export function createApp(services: AppServices): App {
   ];
   const account = accountDirectory(shared);
   const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, issuerOf, ownUrls, uid: randomness.uid })];
-  const outputContext = (executionId: string, id: string): string => `output:${executionId}:${id}`;
   const desk = createDesk({
     ...shared, record, functions, deliveries, leaseMs: config.leaseMs,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
-    sealOutput: (execution, id, value) => keyring.seal(execution.accountId, outputContext(execution.id, id), Buffer.from(value)),
-    openOutput: async (execution, id) => openSealedOutput({ database, keyring }, execution, { id, context: outputContext(execution.id, id) }),
+    credentialLives: async (accountId, id, now) => {
+      const credential = await findById(database.read, accountId, id);
+      return credential !== null && credential.revokedAt === null && (credential.expiresAt === null || credential.expiresAt > now);
+    },
   });
   const runnerDoor = runnersFeature({
     ...shared, desk, heartbeatMs: Math.ceil(config.leaseMs / 3), requestTimeoutMs: config.requestTimeoutMs, maxInFlight: config.maxInFlight,

@@ -76,7 +76,7 @@ test('a run goes through its steps: values reach the attempt, outputs come back,
   assert.equal(hello?.environment['TOKEN'], undefined);
   const use = await runStep();
   assert.equal(use?.environment['PASSWORD'], 'correct-horse-battery');
-  assert.deepEqual(use?.secrets.map((secret) => secret.name).toSorted(), ['connector partner', 'secret db_password', 'variable PASSWORD', 'variable TOKEN']);
+  assert.deepEqual(use?.secrets.map((secret) => secret.name).toSorted(), ['connector partner', 'secret payments/db_password']);
   const ci = claimsIn(use!.environment['TOKEN']!);
   assert.deepEqual([ci['stage_type'], ci['environment_id'], ci['service_id'], ci['step_id']], ['CI', null, null, 'use']);
   const ship = await runStep();

@@ -1,23 +1,26 @@
 /** Leases the oldest offered attempt to a runner; a step the run may not run is refused here, before anybody gets it. */
 import { sql } from 'kysely';
 import type { ClaimRequest, ClaimedAttempt } from '#features/runners/schema.ts';
-import { Refusal } from '#kernel/errors.ts';
-import type { Database, Tx } from '#platform/database/database.ts';
-import type { Keyring } from '#platform/keyring.ts';
 import type { Snapshots } from '#features/resources/feature.ts';
 import type { Caller } from '#kernel/caller.ts';
+import { Refusal, assert } from '#kernel/errors.ts';
 import type { World } from '#kernel/world.ts';
+import type { Database, Tx } from '#platform/database/database.ts';
+import { violates } from '#platform/database/database.ts';
+import type { Attempt } from './attempts.ts';
+import { attemptOf } from './attempts.ts';
 import type { PreparedStep, StepServices } from './deliver-step.ts';
 import { prepare } from './deliver-step.ts';
 import type { EngineServices } from './engine.ts';
 import { post } from './engine.ts';
+import type { GrantServices } from './grant.ts';
 import { openGrant } from './grant.ts';
-import type { Attempt, Execution } from './store.ts';
-import { attemptOf, findExecution, lockExecution } from './store.ts';
+import { isFaultOfStep, refuseStep } from './refuse-step.ts';
+import type { Execution, Place } from './store.ts';
+import { findRunGrant, lockExecution } from './store.ts';
 
-export interface ClaimServices extends StepServices, EngineServices {
+export interface ClaimServices extends StepServices, EngineServices, GrantServices {
   readonly database: Database;
-  readonly keyring: Keyring;
   readonly snapshots: Snapshots;
   readonly leaseMs: number;
 }
@@ -26,20 +29,32 @@ const maxCandidates = 20;
 
 export async function claimAttempt(services: ClaimServices, request: ClaimRequest): Promise<ClaimedAttempt | null> {
   const known = await leaseOfClaim(services, request);
-  if (known !== null) return known;
+  if (known !== undefined) return known;
+  let failure: unknown;
   for (const candidate of await candidates(services, request)) {
-    const lease = await tryLease(services, request, candidate);
-    if (lease !== null) return lease;
+    try {
+      const lease = await tryLease(services, request, candidate);
+      if (lease !== null) return lease;
+    } catch (error) {
+      // The same claim is being answered at this moment.
+      if (violates(error, 'attempt_claim')) return (await leaseOfClaim(services, request)) ?? null;
+      if (error instanceof Refusal && error.record.retryable === true) throw error;
+      // One that cannot be prepared keeps nobody from the next.
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
   return null;
 }
 
-/** The same claim again gets the same lease while it holds. */
-async function leaseOfClaim({ database }: ClaimServices, { accountId, runnerId, claimId, now }: ClaimRequest): Promise<ClaimedAttempt | null> {
-  const row = await database.read.selectFrom('attempt').selectAll()
-    .where('account_id', '=', accountId).where('runner_id', '=', runnerId).where('claim_id', '=', claimId).where('status', 'in', ['leased', 'started']).executeTakeFirst();
-  if (row === undefined || row.lease_until === null || row.lease_until <= now) return null;
-  return { attemptId: row.id, fence: row.fence, leaseUntil: row.lease_until };
+/** What a claim was answered with: its lease, null when that is over, undefined when it is a new claim. */
+async function leaseOfClaim({ database }: ClaimServices, { accountId, runnerId, claimId, now }: ClaimRequest): Promise<ClaimedAttempt | null | undefined> {
+  const row = await database.read.selectFrom('attempt').select(['id', 'status', 'fence', 'lease_until'])
+    .where('account_id', '=', accountId).where('runner_id', '=', runnerId).where('claim_id', '=', claimId).executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { id, status, fence, lease_until: leaseUntil } = row;
+  const holds = (status === 'leased' || status === 'started') && leaseUntil !== null && now < leaseUntil;
+  return holds ? { attemptId: id, fence, leaseUntil } : null;
 }
 
 async function candidates({ database }: ClaimServices, { accountId, scope }: ClaimRequest): Promise<Attempt[]> {
@@ -50,34 +65,56 @@ async function candidates({ database }: ClaimServices, { accountId, scope }: Cla
   return (await query.orderBy('a.offered_at').orderBy('a.id').limit(maxCandidates).execute()).map(attemptOf);
 }
 
+/** What a decision needs and a transaction should not wait for. */
 interface Ready {
-  readonly caller: Caller;
+  /** The run grant, or why it cannot be opened. */
+  readonly caller: Caller | Refusal;
   readonly world: World;
 }
 
-/** Null = somebody else has it, or it was refused. Key work happens before the transaction. */
+/** Null = somebody else has it, or it was refused. */
 async function tryLease(services: ClaimServices, request: ClaimRequest, candidate: Attempt): Promise<ClaimedAttempt | null> {
-  const { accountId } = request;
-  const execution = await findExecution(services.database.read, accountId, candidate.executionId);
-  if (execution === null) return null;
-  const ready: Ready = {
-    caller: await openGrant(services.keyring, { accountId, executionId: execution.id }, execution.runGrant),
-    world: await services.snapshots.world(accountId),
-  };
+  const { accountId, now } = request;
+  const place: Place = { accountId, executionId: candidate.executionId };
+  const ready: Ready = { caller: await grantOf(services, place, now), world: await services.snapshots.world(accountId) };
   return services.database.transaction(async (tx) => {
-    const locked = await lockExecution(tx, accountId, execution.id);
+    const execution = await lockExecution(tx, place);
     const row = await tx.selectFrom('attempt').selectAll().where('account_id', '=', accountId).where('id', '=', candidate.id).forUpdate().skipLocked().executeTakeFirst();
-    if (locked === null || row?.status !== 'offered') return null;
+    if (execution === null || row?.status !== 'offered') return null;
     const attempt = attemptOf(row);
-    try {
-      const prepared = prepare(services, { execution: locked, stepUid: attempt.stepUid, attemptId: attempt.id, ...ready, now: request.now });
-      return await lease(services, tx, request, { execution: locked, attempt, prepared });
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      await refuseStep(services, tx, { execution: locked, attempt, error, now: request.now, caller: ready.caller });
-      return null;
-    }
+    const prepared = preparation(services, { execution, attempt, now }, ready);
+    if (!(prepared instanceof Refusal)) return lease(services, tx, request, { execution, attempt, prepared });
+    await refuseStep(services, tx, { execution, attempt, error: prepared, now, caller: ready.caller instanceof Refusal ? null : ready.caller });
+    return null;
   });
+}
+
+async function grantOf(services: ClaimServices, place: Place, now: Date): Promise<Caller | Refusal> {
+  const sealed = await findRunGrant(services.database.read, place);
+  assert(sealed !== null, 'an attempt without an execution');
+  try {
+    return await openGrant(services, place, sealed, now);
+  } catch (error) {
+    if (isFaultOfStep(error)) return error;
+    throw error;
+  }
+}
+
+interface Candidate {
+  readonly execution: Execution;
+  readonly attempt: Attempt;
+  readonly now: Date;
+}
+
+/** The step made ready, or why it cannot be. Pure, so that it may be done again with its transaction. */
+function preparation(services: ClaimServices, { execution, attempt, now }: Candidate, { caller, world }: Ready): PreparedStep | Refusal {
+  if (caller instanceof Refusal) return caller;
+  try {
+    return prepare(services, { execution, stepUid: attempt.stepUid, attemptId: attempt.id, caller, world, now });
+  } catch (error) {
+    if (isFaultOfStep(error)) return error;
+    throw error;
+  }
 }
 
 async function lease(services: ClaimServices, tx: Tx, request: ClaimRequest, step: { execution: Execution; attempt: Attempt; prepared: PreparedStep }): Promise<ClaimedAttempt> {
@@ -92,24 +129,4 @@ async function lease(services: ClaimServices, tx: Tx, request: ClaimRequest, ste
     taint: { secrets: [...prepared.secrets], untrusted: prepared.untrusted },
   }, request.now);
   return { attemptId: attempt.id, fence, leaseUntil };
-}
-
-export interface RefusedStep {
-  readonly execution: Execution;
-  readonly attempt: Attempt;
-  readonly error: Refusal;
-  readonly now: Date;
-  readonly caller: Caller;
-}
-
-/** Fails the step. Whoever may see the execution reads what was refused; the audit has why. */
-export async function refuseStep(services: EngineServices, tx: Tx, { execution, attempt, error, now, caller }: RefusedStep): Promise<void> {
-  await tx.updateTable('attempt').set({ status: 'withdrawn', ended_at: now }).where('account_id', '=', attempt.accountId).where('id', '=', attempt.id).execute();
-  const message = (error.say ?? error.record.title).slice(0, 4_000);
-  await post(services, tx, execution, { type: 'step_resolved_failed', stepUid: attempt.stepUid, attempt: attempt.number, code: error.code, message }, now);
-  const context = { accountId: execution.accountId, now, caller, address: null, requestId: execution.id, action: 'run.use' };
-  const resource = { kind: 'execution', uid: execution.id, path: execution.pipelinePath };
-  await services.record(tx, context, [
-    { outcome: 'refused', scope: execution.scope, resource, detail: { step: attempt.stepUid, code: error.code, because: error.because ?? message, evidence: error.evidence ?? null } },
-  ]);
 }

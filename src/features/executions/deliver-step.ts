@@ -3,24 +3,31 @@
  * tokens minted for this attempt alone. Nothing of it is stored.
  */
 import { deliver, textOf, trusted, valueOf } from '#features/expressions/feature.ts';
+import type { Value } from '#features/expressions/schema.ts';
+import { maskability } from '#features/masking/schema.ts';
 import type { FunctionTable, Need, StepPayload } from '#features/pipelines/feature.ts';
 import { executionFacts, namedBy, outputFunction, prepareStep, sealedOutput } from '#features/pipelines/feature.ts';
 import type { Caller } from '#kernel/caller.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
-import type { ScopePath } from '#kernel/scope.ts';
+import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { entryPath } from '#kernel/world.ts';
 import type { Act } from '#platform/call.ts';
-import type { Tx } from '#platform/database/database.ts';
+import type { Database, Tx } from '#platform/database/database.ts';
 import type { Delivered, Delivery } from '#platform/delivery.ts';
+import type { Keyring } from '#platform/keyring.ts';
+import { openOutput } from './outputs.ts';
 import type { Execution } from './store.ts';
-import { decideUse } from './uses.ts';
+import type { Using } from './uses.ts';
+import { useAgain, useOf } from './uses.ts';
 
 export interface StepServices {
+  readonly database: Database;
+  readonly keyring: Keyring;
   readonly functions: FunctionTable;
   readonly deliveries: readonly Delivery[];
   readonly decide: (world: World, caller: Caller, question: Question, now: Date) => Decision;
-  readonly openOutput: (execution: Execution, ref: string) => Promise<string>;
 }
 
 export interface StepRequest {
@@ -43,86 +50,119 @@ export interface PreparedStep {
 /** What can be said before anything is opened; refuses as `deliverStep` would. */
 export function prepare(services: StepServices, request: StepRequest): PreparedStep {
   const { execution, stepUid } = request;
+  const using = usingOf(services, request);
+  if (!request.world.hasScope(execution.scope)) throw refusal('access.denied', { say: 'the project of the run is gone' });
+  const { environment, service } = factsOf(request);
+  if (environment !== null) useAgain(using, { kind: 'environment', ...environment });
+  if (service !== null) useAgain(using, { kind: 'service', ...service });
   const payload = prepareStep({ state: execution.state, stepUid, functions: services.functions });
-  const used = payload.needs.flatMap((need) => sourcesOf(services, request, need));
+  const used = payload.needs.flatMap((need) => sourcesOf(using, request, need));
   return { payload, secrets: [...new Set([...payload.taint.secrets, ...used])], untrusted: payload.taint.untrusted };
 }
 
-/** Uids a need's value will derive from; refuses what the run may not use. */
-function sourcesOf(services: StepServices, request: StepRequest, need: Need): string[] {
-  if (need.function === outputFunction.name) return [...(outputOf(request, need)?.secrets ?? [])];
-  return [entryOf(services, request, need).uid];
+function usingOf(services: StepServices, { world, execution, caller, now }: StepRequest): Using {
+  return { world, scope: execution.scope, decide: (question) => services.decide(world, caller, question, now) };
 }
 
-function entryOf(services: StepServices, request: StepRequest, need: Need): Entry {
+function factsOf({ execution, stepUid }: StepRequest): ExecutionFacts {
+  const { plan, record } = execution.state;
+  assert(record !== null, 'an execution without a record');
+  return executionFacts({ plan, record }, { stepUid });
+}
+
+/** Uids a need's value will derive from; refuses what the run may not use. */
+function sourcesOf(using: Using, request: StepRequest, need: Need): readonly string[] {
+  if (need.function === outputFunction.name) return outputOf(request, need)?.secrets ?? [];
+  return [entryOf(using, need).uid];
+}
+
+function entryOf(using: Using, need: Need): Entry {
   const named = namedBy(need);
   assert(named !== null, 'a delivery names nothing');
-  const scope: ScopePath = request.execution.scope;
-  const wanted = { kind: named.kind, reference: String(named.reference) };
-  const use = decideUse(request.world, wanted, scope, (question) => services.decide(request.world, request.caller, question, request.now));
-  if (!use.allowed) throw refusal('access.denied', { say: use.message, evidence: { wanted, question: use.question } });
-  return use.entry;
+  return useOf(using, { kind: named.kind, reference: String(named.reference) }).entry;
 }
 
-function outputOf(request: StepRequest, need: Need) {
-  return sealedOutput(request.execution.state, String(need.args[0]), String(need.args[1]));
+function outputOf({ execution }: StepRequest, need: Need) {
+  return sealedOutput(execution.state, String(need.args[0]), String(need.args[1]));
 }
+
+const maxMaskName = 512;
 
 export interface DeliveredStep {
-  readonly script: string;
-  readonly shell: 'Bash' | 'Sh';
-  readonly environment: Readonly<Record<string, string>>;
-  /** Values the masker must know, by name for people. */
-  readonly masks: readonly { readonly name: string; readonly value: string }[];
   readonly payload: StepPayload;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Values the masker must know, each once, by name for people. */
+  readonly masks: readonly { readonly name: string; readonly value: string }[];
   readonly acts: readonly Act[];
   readonly records: readonly ((tx: Tx) => Promise<void>)[];
 }
 
 export async function deliverStep(services: StepServices, request: StepRequest): Promise<DeliveredStep> {
   const { payload } = prepare(services, request);
+  /** Names by value: two may have the same name, and none of their values may be forgotten for it. */
   const masks = new Map<string, string>();
+  const mask = (name: string, value: string): void => {
+    if (value !== '' && !masks.has(value)) masks.set(value, name.slice(0, maxMaskName));
+  };
   const delivered: Delivered[] = [];
+  /** The same call twice in a step is one token. */
+  const answers = new Map<string, Value>();
 
-  const resolve = async (need: Need) => {
+  const resolve = async (need: Need): Promise<Value> => {
+    const key = JSON.stringify([need.function, need.args]);
+    let answer = answers.get(key);
+    if (answer !== undefined) return answer;
     if (need.function === outputFunction.name) {
-      const output = outputOf(request, need);
-      if (output === null) throw refusal('expression.unresolved', { say: `the output \`${String(need.args[1])}\` has no value` });
-      const text = await services.openOutput(request.execution, output.ref);
-      masks.set(`output ${String(need.args[0])}.${String(need.args[1])}`, text);
-      return valueOf(text, { secrets: new Set(output.secrets.length > 0 ? output.secrets : [output.ref]), untrusted: output.untrusted });
+      answer = await outputValue(services, request, need);
+      mask(`output ${String(need.args[0])}.${String(need.args[1])}`, textOf(answer.data));
+    } else {
+      const entry = entryOf(usingOf(services, request), need);
+      const result = await deliverEntry(services, request, { need, entry });
+      delivered.push(result);
+      mask(`${entry.kind} ${entryPath(entry)}`, result.text);
+      answer = valueOf(result.text, { ...trusted, secrets: new Set([entry.uid]) });
     }
-    const entry = entryOf(services, request, need);
-    const { plan, record } = request.execution.state;
-    assert(record !== null, 'an execution without a record');
-    const result = await deliveryOf(services, need).deliver({
-      account: { id: record.account.uid, identifier: record.account.identifier },
-      entry, args: need.args.slice(1), facts: executionFacts({ plan, record }, { stepUid: request.stepUid }),
-      attemptId: request.attemptId, now: request.now,
-    });
-    delivered.push(result);
-    masks.set(`${entry.kind} ${entry.identifier}`, result.text);
-    return valueOf(result.text, { ...trusted, secrets: new Set([entry.uid]) });
+    answers.set(key, answer);
+    return answer;
   };
 
   const environment: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, outcome] of Object.entries(payload.environment)) {
     const value = outcome.kind === 'value' ? outcome.value : await deliver(outcome.residual, { functions: services.functions, resolve });
-    environment[name] = value.data === null ? '' : textOf(value.data);
-    if (environment[name].includes('\0')) throw refusal('expression.invalid', { say: `the value of \`${name}\` has a zero byte, which an environment variable cannot hold` });
+    const text = textInEnvironment(name, value);
+    environment[name] = text;
     // A value made of a secret (a URL with a password in it) is as secret as the secret.
-    if (value.secrets.size > 0 && environment[name] !== '') masks.set(`variable ${name}`, environment[name]);
+    if (value.secrets.size > 0) mask(`variable ${name}`, text);
   }
   return {
-    script: payload.script, shell: payload.shell, environment, payload,
-    masks: [...masks].map(([name, value]) => ({ name, value })),
+    payload, environment,
+    masks: [...masks].map(([value, name]) => ({ name, value })),
     acts: delivered.map((each) => each.act),
     records: delivered.flatMap((each) => (each.record === undefined ? [] : [each.record])),
   };
 }
 
-function deliveryOf(services: StepServices, need: Need): Delivery {
+async function outputValue(services: StepServices, request: StepRequest, need: Need): Promise<Value> {
+  const output = outputOf(request, need);
+  if (output === null) throw refusal('expression.unresolved', { say: `the output \`${String(need.args[1])}\` has no value` });
+  const { execution } = request;
+  const text = await openOutput(services, { accountId: execution.accountId, executionId: execution.id }, output.ref);
+  return valueOf(text, { secrets: new Set([...output.secrets, output.ref]), untrusted: output.untrusted });
+}
+
+async function deliverEntry(services: StepServices, request: StepRequest, { need, entry }: { need: Need; entry: Entry }): Promise<Delivered> {
   const delivery = services.deliveries.find((each) => each.name === need.function);
   assert(delivery !== undefined, `nobody delivers ${need.function}`);
-  return delivery;
+  const facts = factsOf(request);
+  const { uid: id, identifier } = facts.account;
+  return delivery.deliver({ account: { id, identifier }, entry, args: need.args.slice(1), facts, attemptId: request.attemptId, now: request.now });
+}
+
+function textInEnvironment(name: string, { data, secrets }: Value): string {
+  const text = data === null ? '' : textOf(data);
+  if (text.includes('\0')) throw refusal('expression.invalid', { say: `the value of \`${name}\` has a zero byte, which an environment variable cannot hold` });
+  const verdict = secrets.size === 0 ? 'maskable' : maskability(text);
+  // No runner takes what its masker cannot; a short one is told in the log by name.
+  if (verdict !== 'maskable' && verdict.reason === 'too large') throw refusal('expression.limit', { say: `the value of \`${name}\` is made of a secret: ${verdict.problem}` });
+  return text;
 }

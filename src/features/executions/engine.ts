@@ -1,11 +1,12 @@
 /** Does events: the pure engine decides, this file stores what it decided and carries out its commands, in one transaction. */
 import { sql } from 'kysely';
-import type { Command, ExecutionEvent, FunctionTable, State } from '#features/pipelines/feature.ts';
-import { decide, isFinal } from '#features/pipelines/feature.ts';
+import type { Command, ExecutionEvent, FunctionTable } from '#features/pipelines/feature.ts';
+import { decide } from '#features/pipelines/feature.ts';
 import type { Recorder } from '#features/audit/feature.ts';
 import type { Act } from '#platform/call.ts';
 import type { Randomness } from '#platform/clock.ts';
 import type { Tx } from '#platform/database/database.ts';
+import type { Attempt } from './attempts.ts';
 import type { Execution } from './store.ts';
 import { saveProgress } from './store.ts';
 
@@ -22,7 +23,8 @@ export interface EngineServices {
 export type NewEvent = ExecutionEvent extends infer E ? (E extends ExecutionEvent ? Omit<E, 'formatVersion' | 'atMs'> : never) : never;
 
 export interface Posted {
-  readonly state: State;
+  /** As the event left it; what was given is out of date. */
+  readonly execution: Execution;
   /** Why the event changed nothing; null when it did. */
   readonly ignored: string | null;
 }
@@ -45,13 +47,15 @@ export async function post(services: EngineServices, tx: Tx, execution: Executio
     state = decision.state;
     for (const command of decision.commands) queue.push(...(await carryOut(services, tx, { execution, command, now, acts })));
   }
-  if (stored.length > 0) {
-    const ended = isFinal(state.status) && !isFinal(execution.state.status);
-    await saveProgress(tx, execution, { state, events: stored, now, ended });
-    const context = { accountId: execution.accountId, now, caller: null, address: null, requestId: execution.id, action: 'execution' };
-    await services.record(tx, context, acts);
-  }
-  return { state, ignored };
+  if (stored.length === 0) return { execution, ignored };
+  const context = { accountId: execution.accountId, now, caller: null, address: null, requestId: execution.id, action: 'execution' };
+  await services.record(tx, context, acts);
+  return { execution: await saveProgress(tx, execution, { state, events: stored, now }), ignored };
+}
+
+/** Names the attempt an event is about. */
+export function under(attempt: Attempt): { stepUid: string; attempt: number; fence: string } {
+  return { stepUid: attempt.stepUid, attempt: attempt.number, fence: String(attempt.fence) };
 }
 
 interface Order {

@@ -4,35 +4,47 @@
  */
 import type { Bound, Caller, Principal, WorkloadEvidence } from '#kernel/caller.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import type { Place } from './store.ts';
 
 interface StoredGrant {
   readonly formatVersion: 1;
   readonly principal: Principal;
   readonly credential: Caller['credential'];
   readonly bounds: 'principal' | readonly Bound[];
+  readonly actor: Principal | null;
   readonly workload: WorkloadEvidence | null;
+}
+
+export interface GrantServices {
+  readonly keyring: Keyring;
+  /** Whether a credential is neither revoked nor over. */
+  readonly credentialLives: (accountId: string, credentialId: string, now: Date) => Promise<boolean>;
 }
 
 function context(executionId: string): string {
   return `run-grant:${executionId}`;
 }
 
-export async function sealGrant(keyring: Keyring, executionId: string, caller: Caller): Promise<Buffer> {
-  const { accountId, principal, credential, bounds, workload } = caller;
-  const grant: StoredGrant = { formatVersion: 1, principal, credential, bounds, workload: workload ?? null };
+export async function sealGrant({ keyring }: Pick<GrantServices, 'keyring'>, executionId: string, caller: Caller): Promise<Buffer> {
+  const { accountId, principal, credential, bounds, actor, workload } = caller;
+  const grant: StoredGrant = { formatVersion: 1, principal, credential, bounds, actor: actor ?? null, workload: workload ?? null };
   return keyring.seal(accountId, context(executionId), Buffer.from(JSON.stringify(grant)));
 }
 
 /** The caller a run acts as. It may not administer: a step never changes trust or access. */
-export async function openGrant(keyring: Keyring, place: { readonly accountId: string; readonly executionId: string }, sealed: Uint8Array): Promise<Caller> {
-  const grant = JSON.parse((await keyring.open(place.accountId, context(place.executionId), sealed)).toString('utf8')) as StoredGrant;
+export async function openGrant(services: GrantServices, { accountId, executionId }: Place, sealed: Uint8Array, now: Date): Promise<Caller> {
+  const grant = JSON.parse((await services.keyring.open(accountId, context(executionId), sealed)).toString('utf8')) as StoredGrant;
+  const { principal, credential, workload } = grant;
+  // A principal of the system is nothing but its credential, and no binding of it can be removed.
+  const ended = principal.type === 'system' && !(await services.credentialLives(accountId, credential.id, now));
   return {
-    accountId: place.accountId,
-    principal: grant.principal,
-    credential: { kind: 'run', id: place.executionId },
-    bounds: grant.bounds,
+    accountId,
+    principal,
+    credential: { kind: 'run', id: executionId },
+    bounds: ended ? [] : grant.bounds,
+    ...(grant.actor === null ? {} : { actor: grant.actor }),
     mayAdminister: false,
     expiresAt: null,
-    ...(grant.workload === null ? {} : { workload: grant.workload }),
+    ...(workload === null ? {} : { workload }),
   };
 }

@@ -6,7 +6,7 @@ const reason = z.strictObject({ code: z.string(), message: z.string() }).nullabl
 
 const attemptView = z.strictObject({ id: z.uuid(), number: z.number().int(), status: z.string(), runner: z.string().nullable() });
 
-const stepView = z.strictObject({
+const stepItem = z.strictObject({
   identifier: z.string(),
   name: z.string(),
   type: z.string(),
@@ -15,25 +15,33 @@ const stepView = z.strictObject({
   startedAt: time.nullable(),
   endedAt: time.nullable(),
   attempts: z.array(attemptView),
+});
+const stepView = stepItem.extend({
   outputs: z.record(z.string(), z.string()).describe('values of outputs; those that hold a secret are shown as `***`'),
 });
 
-const stageView = z.strictObject({ identifier: z.string(), name: z.string(), type: z.string(), status: z.string(), reason, steps: z.array(stepView) });
+const stageItem = z.strictObject({ identifier: z.string(), name: z.string(), type: z.string(), status: z.string(), reason, steps: z.array(stepItem) });
+const stageView = stageItem.extend({ steps: z.array(stepView) });
 
-export const executionView = z.strictObject({
+/** In a list: everything but what steps put out, which may be large. */
+export const executionItem = z.strictObject({
   id: z.uuid(),
   pipeline: z.string().describe('path'),
   sequence: z.number().int(),
   revision: z.strictObject({ version: z.number().int(), sha256: z.string() }),
   status: z.string(),
   reason,
-  stages: z.array(stageView),
+  stages: z.array(stageItem),
   startedBy: z.strictObject({ type: z.string(), id: z.string(), name: z.string().nullable(), origin: z.unknown().optional() }),
-  outputs: z.record(z.string(), z.string()).describe('`stage.step.name` → value'),
   createdAt: time,
   endedAt: time.nullable(),
 });
+export const executionView = executionItem.extend({
+  stages: z.array(stageView),
+  outputs: z.record(z.string(), z.string()).describe('`stage.step.name` → value'),
+});
 
+export type ExecutionItem = z.infer<typeof executionItem>;
 export type ExecutionView = z.infer<typeof executionView>;
 
 export const logChunk = z.strictObject({

@@ -1,17 +1,24 @@
 /** Executions in the database: the events are the truth, rows are projections written in the same transaction. */
 import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
 import type { ExecutionEvent, ExecutionRecord, Plan, State } from '#features/pipelines/feature.ts';
+import type { Status } from '#features/pipelines/schema.ts';
 import { assert } from '#kernel/errors.ts';
-import type { Database, Reader, Tx } from '#platform/database/database.ts';
-import type { Keyring } from '#platform/keyring.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import type { Reader, Tx } from '#platform/database/database.ts';
 
-export interface Execution {
+/** What of an execution tells who may see it; small, where plan and state may have megabytes. */
+export interface ExecutionHead {
   readonly accountId: string;
   readonly id: string;
   readonly pipelineUid: string;
   readonly pipelinePath: string;
-  readonly scope: string;
+  readonly scope: ScopePath;
   readonly starterUid: string;
+  readonly status: Status;
+}
+
+export interface Execution extends ExecutionHead {
   readonly runGrant: Buffer;
   readonly state: State;
   /** How many events there are. */
@@ -20,19 +27,9 @@ export interface Execution {
   readonly endedAt: Date | null;
 }
 
-export type AttemptStatus = 'offered' | 'leased' | 'started' | 'ended' | 'lost' | 'withdrawn';
-
-export interface Attempt {
+export interface Place {
   readonly accountId: string;
-  readonly id: string;
   readonly executionId: string;
-  readonly stepUid: string;
-  readonly number: number;
-  readonly status: AttemptStatus;
-  readonly fence: number;
-  readonly runnerId: string | null;
-  readonly leaseUntil: Date | null;
-  readonly cancel: boolean;
 }
 
 export async function insertExecution(tx: Tx, execution: Execution): Promise<void> {
@@ -44,85 +41,127 @@ export async function insertExecution(tx: Tx, execution: Execution): Promise<voi
   }).execute();
 }
 
-/** The next number of a pipeline's runs; holds the pipeline's row so that two starts do not draw the same. */
-export async function nextSequenceId(tx: Tx, accountId: string, pipelineUid: string): Promise<number> {
-  await tx.selectFrom('resource').select('uid').where('account_id', '=', accountId).where('uid', '=', pipelineUid).forUpdate().execute();
-  const { last } = await tx.selectFrom('execution').select((e) => e.fn.max('sequence_id').as('last'))
-    .where('account_id', '=', accountId).where('pipeline_uid', '=', pipelineUid).executeTakeFirstOrThrow();
-  return Number(last ?? 0) + 1;
-}
-
 /** Plan and record have columns of their own and never change. */
 function thin(state: State): Omit<State, 'plan' | 'record'> {
   const { plan: _plan, record: _record, ...rest } = state;
   return rest;
 }
 
-interface Row {
-  account_id: string; id: string; pipeline_uid: string; pipeline_path: string; scope: string; plan: unknown; record: unknown; run_grant: Buffer;
-  starter_uid: string; state: unknown; status: string; events: number; created_at: Date; ended_at: Date | null;
+/**
+ * Holds a pipeline's row, so that two starts do not draw the same number, and tells what it is now; null when it is gone.
+ * The account is locked first, as changes do: a new execution refers to it, and whoever saves the pipeline holds it already.
+ */
+export async function holdPipeline(tx: Tx, accountId: string, pipelineUid: string): Promise<{ readonly version: number | null; readonly revision: number }> {
+  const { revision } = await tx.selectFrom('account').select('revision').where('id', '=', accountId).forKeyShare().executeTakeFirstOrThrow();
+  const row = await tx.selectFrom('resource').select('version').where('account_id', '=', accountId).where('uid', '=', pipelineUid).forUpdate().executeTakeFirst();
+  return { version: row?.version ?? null, revision };
+}
+
+/** The next number of a pipeline's runs. */
+export async function nextSequenceId(tx: Tx, accountId: string, pipelineUid: string): Promise<number> {
+  const { last } = await tx.selectFrom('execution').select((e) => e.fn.max('sequence_id').as('last'))
+    .where('account_id', '=', accountId).where('pipeline_uid', '=', pipelineUid).executeTakeFirstOrThrow();
+  return Number(last ?? 0) + 1;
+}
+
+interface HeadRow {
+  account_id: string; id: string; pipeline_uid: string; pipeline_path: string; scope: string; starter_uid: string; status: string;
+}
+
+interface Row extends HeadRow {
+  plan: unknown; record: unknown; run_grant: Buffer; state: unknown; events: number; created_at: Date; ended_at: Date | null;
+}
+
+function headOf(row: HeadRow): ExecutionHead {
+  return {
+    accountId: row.account_id, id: row.id, pipelineUid: row.pipeline_uid, pipelinePath: row.pipeline_path, scope: row.scope, starterUid: row.starter_uid,
+    status: row.status as Status,
+  };
 }
 
 function executionOf(row: Row): Execution {
   const state = { ...(row.state as State), plan: row.plan as Plan, record: row.record as ExecutionRecord };
   assert(state.formatVersion === 1 && state.plan.formatVersion === 1, 'an execution was stored by a newer release');
-  return {
-    accountId: row.account_id, id: row.id, pipelineUid: row.pipeline_uid, pipelinePath: row.pipeline_path, scope: row.scope, starterUid: row.starter_uid,
-    runGrant: row.run_grant, state, events: row.events, createdAt: row.created_at, endedAt: row.ended_at,
-  };
+  return { ...headOf(row), runGrant: row.run_grant, state, events: row.events, createdAt: row.created_at, endedAt: row.ended_at };
 }
 
-export async function findExecution(reader: Reader, accountId: string, id: string): Promise<Execution | null> {
-  const row = await reader.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();
+const headColumns = ['account_id', 'id', 'pipeline_uid', 'pipeline_path', 'scope', 'starter_uid', 'status'] as const;
+
+export async function findHead(reader: Reader, { accountId, executionId }: Place): Promise<ExecutionHead | null> {
+  const row = await reader.selectFrom('execution').select(headColumns).where('account_id', '=', accountId).where('id', '=', executionId).executeTakeFirst();
+  return row === undefined ? null : headOf(row);
+}
+
+export async function findRunGrant(reader: Reader, { accountId, executionId }: Place): Promise<Buffer | null> {
+  const row = await reader.selectFrom('execution').select('run_grant').where('account_id', '=', accountId).where('id', '=', executionId).executeTakeFirst();
+  return row?.run_grant ?? null;
+}
+
+export async function findExecution(reader: Reader, { accountId, executionId }: Place): Promise<Execution | null> {
+  const row = await reader.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('id', '=', executionId).executeTakeFirst();
   return row === undefined ? null : executionOf(row);
+}
+
+/** By id. */
+export async function loadExecutions(reader: Reader, accountId: string, ids: readonly string[]): Promise<Map<string, Execution>> {
+  if (ids.length === 0) return new Map();
+  const rows = await reader.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('id', 'in', ids).execute();
+  return new Map(rows.map((row) => [row.id, executionOf(row)]));
 }
 
 /** Locks it for the transaction: events of one execution happen one after another. */
-export async function lockExecution(tx: Tx, accountId: string, id: string): Promise<Execution | null> {
-  const row = await tx.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('id', '=', id).forUpdate().executeTakeFirst();
+export async function lockExecution(tx: Tx, { accountId, executionId }: Place): Promise<Execution | null> {
+  const row = await tx.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('id', '=', executionId).forUpdate().executeTakeFirst();
   return row === undefined ? null : executionOf(row);
 }
 
-export async function listExecutions(reader: Reader, accountId: string, scope: string, page: { readonly limit: number; readonly before: { at: Date; id: string } | null }): Promise<Execution[]> {
-  let query = reader.selectFrom('execution').selectAll().where('account_id', '=', accountId).where('scope', '=', scope);
+/** Pipelines by uid; those that are gone are in no `only` and may be in an `except`. */
+export type PipelineSet = { readonly only: readonly string[] } | { readonly except: readonly string[] };
+
+export interface ListedRuns {
+  readonly accountId: string;
+  readonly scope: ScopePath;
+  /** Runs of these pipelines, */
+  readonly of: PipelineSet;
+  /** and those this one started of these. */
+  readonly startedBy: { readonly uid: string; readonly of: PipelineSet };
+}
+
+export interface ListPosition {
+  readonly at: Date;
+  readonly id: string;
+}
+
+/** Newest first. */
+export async function listHeads(reader: Reader, wanted: ListedRuns, page: { readonly limit: number; readonly before: ListPosition | null }): Promise<(ListPosition & { readonly head: ExecutionHead })[]> {
+  const { startedBy } = wanted;
+  let query = reader.selectFrom('execution').select([...headColumns, 'created_at'])
+    .where('account_id', '=', wanted.accountId).where('scope', '=', wanted.scope)
+    .where((e) => e.or([isOf(wanted.of), e.and([e('starter_uid', '=', startedBy.uid), isOf(startedBy.of)])]));
   if (page.before !== null) query = query.where(sql<boolean>`(created_at, id) < (${page.before.at}::timestamptz, ${page.before.id}::uuid)`);
-  return (await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute()).map(executionOf);
+  const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(page.limit).execute();
+  return rows.map((row) => ({ at: row.created_at, id: row.id, head: headOf(row) }));
 }
 
-export async function saveProgress(tx: Tx, execution: Execution, progress: { readonly state: State; readonly events: readonly ExecutionEvent[]; readonly now: Date; readonly ended: boolean }): Promise<void> {
+function isOf(set: PipelineSet): RawBuilder<boolean> {
+  if ('only' in set) return set.only.length === 0 ? sql<boolean>`false` : sql<boolean>`pipeline_uid = any(${set.only}::uuid[])`;
+  return set.except.length === 0 ? sql<boolean>`true` : sql<boolean>`pipeline_uid <> all(${set.except}::uuid[])`;
+}
+
+export interface Progress {
+  readonly state: State;
+  readonly events: readonly ExecutionEvent[];
+  readonly now: Date;
+}
+
+/** Adds events and projects the state they lead to. Returns the execution as it is now. */
+export async function saveProgress(tx: Tx, execution: Execution, { state, events, now }: Progress): Promise<Execution> {
   const { accountId, id } = execution;
-  await tx.updateTable('execution')
-    .set({ state: JSON.stringify(thin(progress.state)), status: progress.state.status, events: execution.events + progress.events.length, ...(progress.ended ? { ended_at: progress.now } : {}) })
+  const ended = state.endedAtMs !== null && execution.endedAt === null;
+  const next: Execution = { ...execution, state, status: state.status, events: execution.events + events.length, endedAt: ended ? now : execution.endedAt };
+  await tx.updateTable('execution').set({ state: JSON.stringify(thin(state)), status: state.status, events: next.events, ended_at: next.endedAt })
     .where('account_id', '=', accountId).where('id', '=', id).execute();
-  const rows = progress.events.map((event, i) => ({ account_id: accountId, execution_id: id, seq: execution.events + i + 1, event: JSON.stringify(event), at: progress.now }));
+  const rows = events.map((event, i) => ({ account_id: accountId, execution_id: id, seq: execution.events + i + 1, event: JSON.stringify(event), at: now }));
   if (rows.length > 0) await tx.insertInto('execution_event').values(rows).execute();
-}
-
-interface AttemptRow {
-  account_id: string; id: string; execution_id: string; step_uid: string; number: number; status: AttemptStatus; fence: number;
-  runner_id: string | null; lease_until: Date | null; cancel: boolean;
-}
-
-export function attemptOf(row: AttemptRow): Attempt {
-  return {
-    accountId: row.account_id, id: row.id, executionId: row.execution_id, stepUid: row.step_uid, number: row.number, status: row.status, fence: row.fence,
-    runnerId: row.runner_id, leaseUntil: row.lease_until, cancel: row.cancel,
-  };
-}
-
-export async function findAttempt(reader: Reader, accountId: string, id: string): Promise<Attempt | null> {
-  const row = await reader.selectFrom('attempt').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();
-  return row === undefined ? null : attemptOf(row);
-}
-
-export async function attemptsOf(reader: Reader, accountId: string, executionId: string): Promise<Attempt[]> {
-  const rows = await reader.selectFrom('attempt').selectAll().where('account_id', '=', accountId).where('execution_id', '=', executionId).orderBy('offered_at').orderBy('id').execute();
-  return rows.map(attemptOf);
-}
-
-/** The value of an output that holds a secret; for delivery to a later step of the same execution alone. */
-export async function openSealedOutput(services: { readonly database: Database; readonly keyring: Keyring }, execution: Execution, place: { readonly id: string; readonly context: string }): Promise<string> {
-  const row = await services.database.read.selectFrom('sealed_output').select('sealed')
-    .where('account_id', '=', execution.accountId).where('execution_id', '=', execution.id).where('id', '=', place.id).executeTakeFirstOrThrow();
-  return (await services.keyring.open(execution.accountId, place.context, row.sealed)).toString('utf8');
+  return next;
 }

@@ -1,8 +1,10 @@
-/** What happens without anybody asking: leases that ran out, timers that are due. */
+/** What happens without anybody asking: leases that ran out, timers that are due. Every node looks; one of them is first. */
 import type { Clock } from '#platform/clock.ts';
-import type { Database } from '#platform/database/database.ts';
+import type { Database, Tx } from '#platform/database/database.ts';
+import { isOver } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
-import { post } from './engine.ts';
+import { post, under } from './engine.ts';
+import { lockBoth } from './lease.ts';
 import { lockExecution } from './store.ts';
 
 export interface TimerServices extends EngineServices {
@@ -14,20 +16,16 @@ const batch = 100;
 
 /** A runner that did not renew its lease is lost: what it may have started is never run again by itself. */
 export async function loseExpiredLeases(services: TimerServices): Promise<void> {
-  const due = await services.database.read.selectFrom('attempt').select(['account_id', 'id', 'execution_id'])
-    .where('status', 'in', ['leased', 'started']).where('lease_until', '<', services.clock.now()).limit(batch).execute();
-  for (const { account_id, id, execution_id } of due) {
-    await services.database.transaction(async (tx) => {
-      const execution = await lockExecution(tx, account_id, execution_id);
-      const attempt = await tx.selectFrom('attempt').selectAll().where('account_id', '=', account_id).where('id', '=', id).forUpdate().executeTakeFirst();
-      const now = services.clock.now();
-      // It was renewed, or ended, while we came here.
-      if (execution === null || attempt === undefined || attempt.lease_until === null || attempt.lease_until >= now) return;
-      if (attempt.status !== 'leased' && attempt.status !== 'started') return;
-      await tx.updateTable('attempt').set({ status: 'lost', ended_at: now }).where('account_id', '=', account_id).where('id', '=', id).execute();
-      await post(services, tx, execution, { type: 'attempt_lost', stepUid: attempt.step_uid, attempt: attempt.number, fence: String(attempt.fence) }, now);
-    });
-  }
+  const due = await services.database.read.selectFrom('attempt').select(['account_id as accountId', 'id as attemptId'])
+    .where('status', 'in', ['leased', 'started']).where('lease_until', '<', services.clock.now()).orderBy('lease_until').limit(batch).execute();
+  await eachInTurn(services, due, async (tx, ref) => {
+    const { execution, attempt } = await lockBoth(tx, ref);
+    const now = services.clock.now();
+    // It was renewed, or ended, while we came here.
+    if (isOver(attempt) || attempt.leaseUntil === null || attempt.leaseUntil >= now) return;
+    await tx.updateTable('attempt').set({ status: 'lost', ended_at: now }).where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
+    await post(services, tx, execution, { type: 'attempt_lost', ...under(attempt) }, now);
+  });
 }
 
 interface TimerPayload {
@@ -37,14 +35,26 @@ interface TimerPayload {
 }
 
 export async function fireTimers(services: TimerServices): Promise<void> {
-  const due = await services.database.read.selectFrom('job').select('id').where('name', '=', 'execution.timer').where('run_at', '<=', services.clock.now()).limit(batch).execute();
-  for (const { id } of due) {
-    await services.database.transaction(async (tx) => {
-      const job = await tx.deleteFrom('job').where('id', '=', id).returning('payload').executeTakeFirst();
-      if (job === undefined) return;
-      const { accountId, executionId, timer } = job.payload as unknown as TimerPayload;
-      const execution = await lockExecution(tx, accountId, executionId);
-      if (execution !== null) await post(services, tx, execution, { type: 'timer_fired', timer }, services.clock.now());
-    });
+  const due = await services.database.read.selectFrom('job').select('id')
+    .where('name', '=', 'execution.timer').where('run_at', '<=', services.clock.now()).orderBy('run_at').limit(batch).execute();
+  await eachInTurn(services, due, async (tx, { id }) => {
+    const job = await tx.deleteFrom('job').where('id', '=', id).returning('payload').executeTakeFirst();
+    if (job === undefined) return;
+    const { timer, ...place } = job.payload as unknown as TimerPayload;
+    const execution = await lockExecution(tx, place);
+    if (execution !== null) await post(services, tx, execution, { type: 'timer_fired', timer }, services.clock.now());
+  });
+}
+
+/** One that fails keeps none of the others waiting; it is tried again next time, and what it failed with is told. */
+async function eachInTurn<T>({ database }: TimerServices, due: readonly T[], act: (tx: Tx, one: T) => Promise<void>): Promise<void> {
+  let failure: unknown;
+  for (const one of due) {
+    try {
+      await database.transaction((tx) => act(tx, one));
+    } catch (error) {
+      failure ??= error;
+    }
   }
+  if (failure !== undefined) throw failure;
 }

@@ -1,12 +1,15 @@
 /** Rows and state → what a caller sees. */
 import type { State } from '#features/pipelines/feature.ts';
-import type { ExecutionView } from './schema.ts';
-import type { Attempt, Execution } from './store.ts';
+import type { Attempt } from './attempts.ts';
+import type { ExecutionItem, ExecutionView } from './schema.ts';
+import type { Execution } from './store.ts';
 
 export const hiddenOutput = '***';
 
+/** `attempts`: at least those of this execution. */
 export function viewOf(execution: Execution, attempts: readonly Attempt[]): ExecutionView {
   const { state } = execution;
+  const own = attempts.filter((attempt) => attempt.executionId === execution.id);
   const record = state.record!;
   const { triggeredBy } = record;
   return {
@@ -19,7 +22,7 @@ export function viewOf(execution: Execution, attempts: readonly Attempt[]): Exec
     stages: state.plan.stages.map((stage) => {
       const { status, reason } = state.stages.find((each) => each.uid === stage.uid)!;
       const steps = state.plan.steps.filter((step) => step.stage === stage.uid);
-      return { identifier: stage.identifier, name: stage.name, type: stage.type, status, reason, steps: steps.map((step) => stepView(state, step.uid, attempts)) };
+      return { identifier: stage.identifier, name: stage.name, type: stage.type, status, reason, steps: steps.map((step) => stepView(state, step.uid, own)) };
     }),
     startedBy: {
       type: triggeredBy.type, id: triggeredBy.id, name: triggeredBy.name,
@@ -29,6 +32,11 @@ export function viewOf(execution: Execution, attempts: readonly Attempt[]): Exec
     createdAt: execution.createdAt.toISOString(),
     endedAt: execution.endedAt?.toISOString() ?? null,
   };
+}
+
+export function itemOf(execution: Execution, attempts: readonly Attempt[]): ExecutionItem {
+  const { outputs: _outputs, stages, ...rest } = viewOf(execution, attempts);
+  return { ...rest, stages: stages.map((stage) => ({ ...stage, steps: stage.steps.map(({ outputs: _of, ...step }) => step) })) };
 }
 
 function stepView(state: State, uid: string, attempts: readonly Attempt[]): ExecutionView['stages'][number]['steps'][number] {

@@ -1,104 +1,106 @@
 /** One execution: what it does, what it printed, and stopping it. */
 import { z } from 'zod';
 import { isFinal } from '#features/pipelines/feature.ts';
-import type { Target } from '#kernel/decision.ts';
-import { refusal } from '#kernel/errors.ts';
-import type { AnyOperation } from '#kernel/operation.ts';
+import type { ResourceServices } from '#features/resources/feature.ts';
+import { authorOf } from '#features/resources/feature.ts';
+import { assert, refusal } from '#kernel/errors.ts';
+import type { AnyOperation, Plan } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
-import { post } from './engine.ts';
+import { refuseMissing } from '#platform/http/refuse.ts';
+import { attemptsOf } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
+import { post } from './engine.ts';
 import type { LogPosition } from './logs.ts';
 import { readLogs } from './logs.ts';
 import { executionView, logPage } from './schema.ts';
-import type { ResourceServices } from '#features/resources/feature.ts';
-import type { Execution } from './store.ts';
-import { attemptsOf, findExecution, lockExecution } from './store.ts';
+import type { ExecutionHead, Place } from './store.ts';
+import { findExecution, findHead, lockExecution } from './store.ts';
 import { viewOf } from './view.ts';
+import { checksOf } from './visible.ts';
 
-type WatchServices = Pick<ResourceServices, 'database' | 'cursors'> & EngineServices;
+export type WatchServices = Pick<ResourceServices, 'database' | 'cursors'> & EngineServices;
 
 const identified = z.strictObject({ id: z.uuid() });
 
 export function watchOperations(services: WatchServices): AnyOperation[] {
-  const { read } = services.database;
+  const common = { levels: ['project'] as const, audit: null, dialect: 'api' as const };
 
   const get = operation({
+    ...common,
     name: 'execution.get',
     summary: 'One execution with its stages, steps and attempts',
     method: 'GET',
     path: '{scope}/executions/{id}',
-    levels: ['project'],
     input: { params: identified },
     output: executionView,
-    access: { shape: 'self' },
-    audit: null,
-    dialect: 'api',
-    prepare: async (call, { params }) => {
-      const execution = await seen(services, call, params.id, 'execution.view');
-      return viewOf(execution, await attemptsOf(read, call.account.id, execution.id));
-    },
+    access: onExecution(services, 'view'),
+    prepare: async (_call, _input, head) => view(services, head),
   });
 
   const logs = operation({
+    ...common,
     name: 'execution.logs',
     summary: 'Masked output of an execution, from where the caller stopped reading',
     method: 'GET',
     path: '{scope}/executions/{id}/logs',
-    levels: ['project'],
-    input: { params: identified, query: z.strictObject({ after: z.string().max(65_536).optional() }) },
+    input: { params: identified, query: z.strictObject({ after: z.string().max(maxCursor).optional() }) },
     output: logPage,
-    access: { shape: 'self' },
-    audit: null,
-    dialect: 'api',
-    prepare: async (call, { params, query }) => {
-      // Whether it has ended is read before the log: what came until then is in the page or a later one.
-      const execution = await seen(services, call, params.id, 'execution.view');
-      const binding = ['execution.logs', call.account.id, params.id, call.caller.principal.uid];
+    access: onExecution(services, 'view'),
+    // Whether it has ended was read before the log: what came until then is in the page or a later one.
+    prepare: async (call, { query }, head) => {
+      const binding = ['execution.logs', call.account.id, head.id, call.caller.principal.type, call.caller.principal.uid];
       const after = query.after === undefined ? {} : (JSON.parse(services.cursors.decode(binding, query.after)) as LogPosition);
-      const { chunks, next } = await readLogs(read, { accountId: call.account.id, executionId: execution.id }, after);
-      return { chunks, next: services.cursors.encode(binding, JSON.stringify(next)), ended: isFinal(execution.state.status) && chunks.length === 0 };
+      const { chunks, next } = await readLogs(services.database.read, placeOf(head), after);
+      return { chunks, next: services.cursors.encode(binding, JSON.stringify(next)), ended: isFinal(head.status) && chunks.length === 0 };
     },
   });
 
   const abort = operation({
+    ...common,
     name: 'execution.abort',
     summary: 'Stops an execution: running steps are told to end, nothing new starts',
     method: 'POST',
     path: '{scope}/executions/{id}/abort',
-    levels: ['project'],
     input: { params: identified },
     output: executionView,
-    access: { shape: 'self' },
-    audit: null,
-    dialect: 'api',
-    prepare: (call, { params }) => seen(services, call, params.id, 'execution.abort'),
-    write: async (tx, call, _input, { id }) => {
-      const execution = (await lockExecution(tx, call.account.id, id))!;
-      if (isFinal(execution.state.status)) throw refusal('execution.finished');
-      const { state, ignored } = await post(services, tx, execution, { type: 'abort_requested', by: `${call.caller.principal.type}:${call.caller.principal.path}`.slice(0, 512) }, call.now);
-      if (ignored === null) call.note({ action: 'execution.abort', scope: call.scope, resource: { kind: 'execution', uid: id, path: execution.pipelinePath } });
-      return viewOf({ ...execution, state }, await attemptsOf(tx, call.account.id, id));
+    access: onExecution(services, 'abort'),
+    prepare: async (_call, _input, head) => placeOf(head),
+    write: async (tx, call, _input, place: Place) => {
+      const locked = await lockExecution(tx, place);
+      assert(locked !== null, 'an execution is gone');
+      if (isFinal(locked.status)) throw refusal('execution.finished');
+      const { execution, ignored } = await post(services, tx, locked, { type: 'abort_requested', by: authorOf(call.caller) }, call.now);
+      if (ignored === null) call.note({ action: 'execution.abort', scope: call.scope, resource: { kind: 'execution', uid: locked.id, path: locked.pipelinePath } });
+      return viewOf(execution, await attemptsOf(tx, place));
     },
   });
 
   return [get, logs, abort];
 }
 
-/** Conditions on executions read the tags of their pipeline. */
-function targetOfExecution(call: Call, execution: Execution): Target {
-  const pipeline = call.world.get(execution.pipelineUid);
-  return { kind: 'execution', scope: execution.scope, identifier: null, tags: pipeline?.tags ?? {}, attributes: {} };
+/** A URL has to hold it, beside a token. */
+const maxCursor = 16_384;
+
+/** A GET and a POST of an execution ask alike; who may not see it is told what is told of one that is not there. */
+function onExecution({ database }: WatchServices, verb: 'view' | 'abort') {
+  return {
+    shape: 'plan' as const,
+    plan: async (call: Call, { params }: { params: { id: string } }): Promise<Plan<ExecutionHead>> => {
+      const head = await findHead(database.read, { accountId: call.account.id, executionId: params.id });
+      if (head === null || head.scope !== call.scope) throw refuseMissing(call, 'execution.view', null);
+      return { checks: checksOf(call, head, verb), before: call.world, after: call.world.overlay([]), found: head };
+    },
+  };
 }
 
-/** Who started it sees it and may stop it; others need the permission. */
-export function mayTouch(call: Call, execution: Execution, permission: string): boolean {
-  return execution.starterUid === call.caller.principal.uid || call.decide({ permission, target: targetOfExecution(call, execution) }).allowed;
+async function view({ database: { read } }: WatchServices, head: ExecutionHead) {
+  const place = placeOf(head);
+  const execution = await findExecution(read, place);
+  assert(execution !== null, 'an execution is gone');
+  return viewOf(execution, await attemptsOf(read, place));
 }
 
-async function seen(services: WatchServices, call: Call, id: string, permission: string): Promise<Execution> {
-  const execution = await findExecution(services.database.read, call.account.id, id);
-  if (execution === null || execution.scope !== call.scope || !mayTouch(call, execution, 'execution.view')) throw refusal('access.not_found');
-  if (permission !== 'execution.view' && !mayTouch(call, execution, permission)) throw refusal('access.denied', { say: `you need \`${permission}\` here` });
-  return execution;
+function placeOf({ accountId, id }: ExecutionHead): Place {
+  return { accountId, executionId: id };
 }

@@ -3,18 +3,13 @@ import { givenThrough } from '#features/access/feature.ts';
 import type { GroupFacts, PrincipalFacts, Subject } from '#features/access/schema.ts';
 import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
-import type { ServiceAccountSpec, UserGroupSpec, UserSpec } from './schema.ts';
+import type { ServiceAccountSpec, UserFacts, UserGroupSpec, UserSpec } from './schema.ts';
 import { serviceAccountSpec, userGroupSpec, userSpec } from './schema.ts';
 
 interface Change {
   readonly before: Entry | null;
   readonly after: Entry | null;
   readonly worldAfter: World;
-}
-
-/** Facts of a user; the engine reads `enabled`, the e-mail is here because whoever changes it can take the user over. */
-interface UserFacts extends PrincipalFacts {
-  readonly email: string;
 }
 
 export function userKind(kinds: () => Kinds): Kind<UserSpec> {

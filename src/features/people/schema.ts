@@ -1,6 +1,7 @@
 /** The words of people: users, service accounts and the groups that bindings can name. */
 import { z } from 'zod';
 import { principalReference } from '#features/access/schema.ts';
+import type { PrincipalFacts } from '#features/access/schema.ts';
 
 const maxMembers = 5_000;
 
@@ -10,6 +11,14 @@ export const userSpec = z.strictObject({
   disabled: z.boolean().optional(),
 });
 export type UserSpec = z.infer<typeof userSpec>;
+
+/**
+ * What the snapshot holds of a user: the engine reads `enabled`; whoever changes the e-mail address can take the user
+ * over, and minted tokens tell it.
+ */
+export interface UserFacts extends PrincipalFacts {
+  readonly email: string;
+}
 
 export const serviceAccountSpec = z.strictObject({
   disabled: z.boolean().optional(),

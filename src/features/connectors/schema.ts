@@ -28,7 +28,7 @@ const gcpOidc = z.strictObject({
   usableFrom,
 });
 
-export const connectorSpec = z.discriminatedUnion('type', [jwt, gcpOidc]);
+const connectorSpec = z.discriminatedUnion('type', [jwt, gcpOidc]);
 export type ConnectorSpec = z.infer<typeof connectorSpec>;
 
 export interface ConnectorFacts extends UsableFacts {
@@ -38,7 +38,7 @@ export interface ConnectorFacts extends UsableFacts {
 }
 
 /** What a token for this connector is for. GCP takes the https form of the provider's full name by default. */
-export function audiencesOf(spec: ConnectorSpec): readonly string[] {
+function audiencesOf(spec: ConnectorSpec): readonly string[] {
   if (spec.type === 'jwt') return spec.audiences;
   const { projectNumber, poolId, providerId } = spec;
   return [`https://iam.googleapis.com/projects/${projectNumber}/locations/global/workloadIdentityPools/${poolId}/providers/${providerId}`];
@@ -75,13 +75,31 @@ function audienceFaults(spec: ConnectorSpec, ownUrls: readonly string[]): FieldE
   return spec.audiences.flatMap((text, i) => (isOwnAudience(text, ownUrls) ? [{ pointer: `/audiences/${i}`, message: 'is this server itself; a minted token is for others' }] : []));
 }
 
-/** At or below any of our own URLs, compared by origin and whole path parts, however it is spelled. */
+/**
+ * At or below any of our own URLs, whatever the scheme and however it is spelled: without a scheme, with the host's final
+ * dot, with escapes or doubled slashes in the path.
+ */
 export function isOwnAudience(text: string, ownUrls: readonly string[]): boolean {
-  if (!URL.canParse(text)) return false;
-  const wanted = new URL(text);
-  return ownUrls.filter((own) => URL.canParse(own)).some((own) => {
-    const base = new URL(own);
-    const path = base.pathname.replace(/\/+$/, '');
-    return wanted.host === base.host && (wanted.pathname === path || path === '' || wanted.pathname.startsWith(`${path}/`));
-  });
+  const wanted = [text, `https://${text.replace(/^\/+/, '')}`].flatMap(placeOf);
+  return ownUrls.flatMap(placeOf).some((own) => wanted.some(({ host, path }) => host === own.host && `${path}/`.startsWith(own.path === '' ? '/' : `${own.path}/`)));
+}
+
+interface UrlPlace {
+  readonly host: string;
+  /** Without a slash at its end. */
+  readonly path: string;
+}
+
+function placeOf(text: string): UrlPlace[] {
+  if (!URL.canParse(text)) return [];
+  const { hostname, port, pathname } = new URL(text);
+  return [{ host: `${hostname.toLowerCase().replace(/\.$/, '')}:${port}`, path: unescaped(pathname).replaceAll(/\/{2,}/g, '/').replace(/\/$/, '') }];
+}
+
+function unescaped(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

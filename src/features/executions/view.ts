@@ -4,7 +4,7 @@ import type { Attempt } from './attempts.ts';
 import type { ExecutionItem, ExecutionView } from './schema.ts';
 import type { Execution } from './store.ts';
 
-export const hiddenOutput = '***';
+const hiddenOutput = '***';
 
 /** `attempts`: at least those of this execution. */
 export function viewOf(execution: Execution, attempts: readonly Attempt[]): ExecutionView {

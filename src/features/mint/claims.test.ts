@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimsOf, maxSubjectBytes, subjectOf } from './claims.ts';
+import { claimNames, claimsOf, maxSubjectBytes, subjectOf } from './claims.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
 const uid = (n: number): string => `01a1fd3b-0000-7000-8000-${String(n).padStart(12, '0')}`;
@@ -25,12 +25,6 @@ const parameters = {
   connector: { identifier: 'partner', name: null },
 };
 
-const always = [
-  'iss', 'sub', 'aud', 'iat', 'nbf', 'exp', 'jti', 'account_id', 'organization_id', 'organization_uid', 'project_id', 'project_uid', 'pipeline_id', 'pipeline_uid',
-  'execution_id', 'stage_id', 'stage_type', 'step_id', 'step_type', 'connector_id', 'connector_name', 'environment_id', 'environment_uid', 'environment_type',
-  'service_id', 'service_name', 'trigger_type', 'triggered_by_type', 'triggered_by_id', 'triggered_by_name', 'triggered_by_email', 'context', 'origin',
-];
-
 const deploy: ExecutionFacts = {
   ...ci,
   stage: { identifier: 'deploy', type: 'Deployment' },
@@ -41,14 +35,14 @@ const deploy: ExecutionFacts = {
 for (const [name, facts] of [['a CI stage', ci], ['a deploy stage', deploy], ['nothing but the pipeline', { ...ci, stage: null, step: null }]] as const) {
   test(`every claim is there in ${name}, and none is undefined`, () => {
     const claims = claimsOf(facts, parameters);
-    assert.deepEqual(Object.keys(claims).toSorted(), always.toSorted());
+    assert.deepEqual(Object.keys(claims).toSorted(), claimNames.toSorted());
     assert.ok(Object.values(claims).every((value) => value !== undefined));
   });
 }
 
 test('a CI stage has no environment and no service: null, not absent and not empty', () => {
   const claims = claimsOf(ci, parameters);
-  for (const name of ['environment_id', 'environment_uid', 'environment_type', 'service_id', 'service_name', 'origin']) assert.equal(claims[name], null, name);
+  for (const name of ['environment_id', 'environment_uid', 'environment_type', 'service_id', 'service_name', 'origin'] as const) assert.equal(claims[name], null, name);
 });
 
 test('a deploy stage names its environment and service', () => {

@@ -10,7 +10,14 @@ export interface MintParameters {
   readonly connector: { readonly identifier: string; readonly name: string | null };
 }
 
-export interface MintedClaims {
+/** All a token says; what is not known is null. Verifiers are told of these in the metadata. */
+export const claimNames = [
+  'iss', 'sub', 'aud', 'iat', 'nbf', 'exp', 'jti', 'account_id', 'organization_id', 'organization_uid', 'project_id', 'project_uid', 'pipeline_id', 'pipeline_uid',
+  'execution_id', 'stage_id', 'stage_type', 'step_id', 'step_type', 'connector_id', 'connector_name', 'environment_id', 'environment_uid', 'environment_type',
+  'service_id', 'service_name', 'trigger_type', 'triggered_by_type', 'triggered_by_id', 'triggered_by_name', 'triggered_by_email', 'context', 'origin',
+] as const;
+
+export interface MintedClaims extends Readonly<Record<(typeof claimNames)[number], unknown>> {
   readonly iss: string;
   readonly sub: string;
   readonly aud: string;
@@ -18,7 +25,6 @@ export interface MintedClaims {
   readonly nbf: number;
   readonly exp: number;
   readonly jti: string;
-  readonly [claim: string]: unknown;
 }
 
 /** Google takes at most 127 bytes of subject. */

@@ -8,8 +8,8 @@ import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
 import type { Delivery } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import { claimNames } from './claims.ts';
 import { mintAct, mintToken, recordMinted } from './mint.ts';
-
 
 export interface MintServices {
   readonly keyring: Keyring;
@@ -92,21 +92,22 @@ export function jwtDelivery(services: Pick<MintServices, 'keyring' | 'issuerOf'>
   };
 }
 
+/** OpenID Connect Discovery 1.0 §3 and RFC 8414 §2 in one; there is no authorization endpoint, as nobody logs in here. */
 function metadataOf(issuer: string) {
   return {
     issuer,
     jwks_uri: `${issuer}/jwks`,
     token_endpoint: `${issuer}/oauth/token`,
+    token_endpoint_auth_methods_supported: ['none'],
     introspection_endpoint: `${issuer}/oauth/introspect`,
+    introspection_endpoint_auth_methods_supported: ['Bearer'],
     revocation_endpoint: `${issuer}/oauth/revoke`,
+    revocation_endpoint_auth_methods_supported: ['none'],
     grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
     response_types_supported: ['id_token'],
+    scopes_supported: ['openid'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256'],
-    claims_supported: [
-      'iss', 'sub', 'aud', 'iat', 'nbf', 'exp', 'jti', 'account_id', 'organization_id', 'organization_uid', 'project_id', 'project_uid', 'pipeline_id', 'pipeline_uid',
-      'execution_id', 'stage_id', 'stage_type', 'step_id', 'step_type', 'connector_id', 'connector_name', 'environment_id', 'environment_uid', 'environment_type',
-      'service_id', 'service_name', 'trigger_type', 'triggered_by_type', 'triggered_by_id', 'triggered_by_name', 'triggered_by_email', 'context', 'origin',
-    ],
+    claims_supported: claimNames,
   };
 }

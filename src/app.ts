@@ -1,6 +1,6 @@
 /** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
 import { createHmac } from 'node:crypto';
-import { access, authorize, builtin, evaluate, givenThrough, governedGives, hasLiveGrant, lastAdminGone, questionOperations } from '#features/access/feature.ts';
+import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, questionOperations } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
@@ -46,7 +46,7 @@ import { apiVersion, openApi } from '#surfaces/openapi.ts';
 import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
-export const features = [
+const features = [
   'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'mint', 'secrets',
   'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
@@ -123,10 +123,7 @@ export function createApp(services: AppServices): App {
     credentialsFeature({
       ...shared,
       tokens: createTokenCache(shared),
-      holdings: (world, principal) => {
-        const entry = world.get(principal.uid);
-        return entry === undefined ? [] : givenThrough(world, kinds, entry).map((given) => given.bound);
-      },
+      holdings: (world, principal) => holdings(world, kinds, principal),
     }),
   ];
   const account = accountDirectory(shared);
@@ -151,6 +148,8 @@ export function createApp(services: AppServices): App {
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
   );
+  const unranked = manifests.filter((manifest) => !(features as readonly string[]).includes(manifest.name));
+  assert(unranked.length === 0, `${unranked.map((manifest) => manifest.name).join(', ')} has no rank among the features`);
   const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers: manifests.flatMap((manifest) => manifest.recognisers ?? []) });
   const sweeps: BackgroundJob[] = [
     { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() },

@@ -4,7 +4,7 @@
  */
 import { refusal } from '#kernel/errors.ts';
 
-export const databasePatienceMs = 1_000;
+const databasePatienceMs = 1_000;
 
 export async function withPatience<T>(work: Promise<T>, patienceMs: number = databasePatienceMs): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();

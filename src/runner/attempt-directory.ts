@@ -10,7 +10,7 @@ import type { SandboxTools } from './isolation.ts';
 const run = promisify(execFile);
 
 /** An attempt's id becomes the name of its directory. */
-export const attemptIdPattern = /^[A-Za-z0-9_-]{1,64}$/;
+const attemptIdPattern = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** A pipe with a name for a moment: the reading end is ours, the writing end is for the step and closed after spawning. */
 export interface StepPipe {

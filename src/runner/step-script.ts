@@ -4,11 +4,11 @@ import { maxOutputVariables } from './outputs.ts';
 export type StepShell = 'sh' | 'bash';
 
 /** Names of environment and output variables: what both shells can export. */
-export const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-export const maxScriptBytes = 4 * 1024 * 1024;
-export const maxEnvironmentVariables = 1_000;
-export const maxEnvironmentBytes = 1024 * 1024;
+const maxScriptBytes = 4 * 1024 * 1024;
+const maxEnvironmentVariables = 1_000;
+const maxEnvironmentBytes = 1024 * 1024;
 /** Linux refuses to start any program with a longer `NAME=value` (MAX_ARG_STRLEN, the final NUL included). */
 export const maxVariableBytes = 128 * 1024 - 1;
 

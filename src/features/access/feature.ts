@@ -7,14 +7,14 @@ import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
 export { authorize } from './authorize.ts';
-export { builtin, builtins, builtinByUid, isBuiltinIdentifier } from './builtins.ts';
+export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
-export { governedGives, governedTags } from './govern.ts';
+export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
-export { anyGrantNow, hasLiveGrant, namesVisible } from './live.ts';
+export { anyGrantNow, hasLiveGrant } from './live.ts';
 export { questionOperations } from './questions.ts';
 export { selectorFaults } from './selector-faults.ts';
 

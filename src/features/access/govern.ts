@@ -19,16 +19,6 @@ type Conditional = { readonly grant: Grant; readonly why: string };
 
 const conditionalKey = Symbol('access conditional grants');
 
-/** By kind, the keys conditions in force read: `tags.<key>` or an attribute's name. */
-export function governedTags(world: World): ReadonlyMap<string, ReadonlySet<string>> {
-  const keys = new Map<string, Set<string>>();
-  for (const [kind, grants] of conditionalGrants(world)) {
-    const selectors = grants.flatMap(({ grant }) => grant.extents.flatMap((extent) => conditionalSelectors(extent, kind)));
-    keys.set(kind, new Set(selectors.flatMap((selector) => selector.conditions.map((condition) => condition.key))));
-  }
-  return keys;
-}
-
 /**
  * What a change of tags or attributes gives on that very resource: the role of each grant whose conditions match it now
  * and did not before. For a change, `govern` is asked of the resource as it was and as it becomes.

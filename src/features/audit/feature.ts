@@ -20,7 +20,6 @@ export { createRecorder } from './record.ts';
 export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';
 export type { RefusalCounts } from './refusals.ts';
-export { sequenceAccount } from './sequencer.ts';
 export { verifyExport } from './export-file.ts';
 export type { Verification } from './verify.ts';
 

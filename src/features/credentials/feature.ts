@@ -23,8 +23,8 @@ import { findById, insertCredential, listOf, revoke } from './store.ts';
 import { hashToken, makeToken } from './token-form.ts';
 
 export { keepBootstrapToken } from './bootstrap.ts';
-export { createTokenCache, looksLikeJwt } from './recognise.ts';
-export { makeSetupCode, setupCodeMs } from './setup.ts';
+export { createTokenCache } from './recognise.ts';
+export { makeSetupCode } from './setup.ts';
 
 export interface CredentialServices extends ResourceServices {
   readonly snapshots: Snapshots;

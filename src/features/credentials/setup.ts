@@ -17,7 +17,7 @@ import type { Credential } from './store.ts';
 import { findLive, insertCredential, revoke } from './store.ts';
 import { hashToken, makeToken } from './token-form.ts';
 
-export const setupCodeMs = 3_600_000;
+const setupCodeMs = 3_600_000;
 const firstTokenMs = 90 * 86_400_000;
 
 /** Replaces every earlier code of the account. Returns the code, which is kept only as a hash. */

@@ -13,9 +13,9 @@ const delivery = (name: string): ExpressionFunction => ({
 
 export const functions = functionTable([...ownFunctions, delivery('secrets.getValue'), delivery('secrets.getJWT')]);
 
-export const derived: Value = { data: 'from-secret', secrets: new Set(['uid-derived']), untrusted: false };
+const derived: Value = { data: 'from-secret', secrets: new Set(['uid-derived']), untrusted: false };
 
-export const context: Context = contextFrom({
+const context: Context = contextFrom({
   pipeline: {
     name: 'recover', identifier: 'recover', sequenceId: 42, ok: true, ratio: 0.5, nothing: null,
     variables: { region: 'eu-west-1', 'with-hyphen': 'hyphen', 'with space': 'space', count: '10', flag: 'true', dotted: 'a.b.c' },

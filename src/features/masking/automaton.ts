@@ -35,7 +35,7 @@ export function compileAutomaton(needles: readonly Needle[]): Automaton {
 }
 
 /** The edges of the trie. `of` is the hot path. */
-export class Children {
+class Children {
   private readonly fromRoot = new Int32Array(256);
   /** Per state: the byte that leads to the next number, or `noByte`; plus the flag that more are in the table. */
   private readonly chain: Uint16Array;

@@ -1,7 +1,7 @@
 /** The bounds of masking and the one rule that says whether a value can be masked at all. Pure; asked at save time. */
 
 /** Below this a value would black out ordinary words of a log. Counted in what `contentOf` leaves. */
-export const minimumSecretBytes = 6;
+const minimumSecretBytes = 6;
 /** A single line of a longer value is masked on its own from this length on. */
 export const minimumLineBytes = 8;
 /** A part of a JWT is masked on its own from this length on. */

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { maximumFileSecretBytes, maximumSecrets } from './maskability.ts';
 
-export { maskability, minimumSecretBytes, maximumFileSecretBytes, maximumTextSecretBytes } from './maskability.ts';
+export { maskability } from './maskability.ts';
 export type { Maskability, Obstacle, SecretValue } from './maskability.ts';
 
 const maximumNameLength = 512;

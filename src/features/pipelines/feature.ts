@@ -11,11 +11,10 @@ import { environmentKind, executionNoun, pipelineKind, serviceKind } from './sch
 export { decide } from './decide.ts';
 export { executionFacts } from './facts.ts';
 export type { Command, ExecutionEvent } from './events.ts';
-export { exits } from './events.ts';
 export { outputFunction } from './inline.ts';
 export type { FunctionTable, Need } from './language.ts';
 export { barePointer, bareToManifest, isBarePipeline } from './manifest.ts';
-export { prepareStep, taintOf } from './payload.ts';
+export { prepareStep } from './payload.ts';
 export type { StepPayload } from './payload.ts';
 export { compilePlan } from './plan.ts';
 export type { Plan, PlanStep } from './plan.ts';

@@ -19,7 +19,7 @@ export const pipelineKind: Kind<PipelineSpec> = {
   check: (draft) => manifestFaults(draft),
 };
 
-export const environmentTypes = ['Production', 'PreProduction'] as const;
+const environmentTypes = ['Production', 'PreProduction'] as const;
 export type EnvironmentType = (typeof environmentTypes)[number];
 
 const environmentSpec = z.strictObject({ type: z.enum(environmentTypes) });

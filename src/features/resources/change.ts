@@ -138,7 +138,7 @@ export async function readyChange({ keyring }: ChangeServices, call: Call, plan:
   return { plan, revision: plan.after.revision, sealed };
 }
 
-export function secretContext(uid: string, pointer: string, version: number): string {
+function secretContext(uid: string, pointer: string, version: number): string {
   return `secret:${uid}:${pointer}:${version}`;
 }
 

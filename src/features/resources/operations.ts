@@ -85,6 +85,7 @@ function createOf(services: ResourceServices, kind: AnyKind): AnyOperation {
     access: {
       shape: 'plan',
       plan: async (call, { body }) => {
+        if (!call.world.hasScope(call.scope)) throw refuseMissing(call, `${kind.name}.create`, body.identifier);
         refuseExisting(call, kind, body);
         return planCall(services, call, saveRequest(services, call, kind, body));
       },

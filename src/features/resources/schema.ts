@@ -81,7 +81,7 @@ export interface StoredResource extends Document {
   readonly updatedBy: string;
 }
 
-export const plannedChange = z.strictObject({
+const plannedChange = z.strictObject({
   action: z.enum(['create', 'update', 'delete', 'unchanged']),
   kind: z.string(),
   path: z.string(),

@@ -172,7 +172,7 @@ const stepOutput = z.strictObject({
 });
 export type StepOutput = z.infer<typeof stepOutput>;
 
-export const endings = ['success', 'failure', 'timeout', 'cancelled', 'error'] as const;
+const endings = ['success', 'failure', 'timeout', 'cancelled', 'error'] as const;
 const stepResult = z.discriminatedUnion('exit', [
   z.strictObject({
     exit: z.enum(endings),

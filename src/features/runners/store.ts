@@ -34,7 +34,7 @@ export interface Registration {
   readonly expiresAt: Date;
 }
 
-export const seenEveryMs = 15_000;
+const seenEveryMs = 15_000;
 
 export async function findRunner(reader: Reader, accountId: string, id: string): Promise<Runner | null> {
   const row = await reader.selectFrom('runner').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();

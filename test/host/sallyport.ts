@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after } from 'node:test';
@@ -12,6 +11,7 @@ import { lockForProcesses } from '#platform/database/directory-lock.ts';
 import { socketDirectory } from '#platform/database/socket-directory.ts';
 import type { RemoteAnswer, RemoteRequest } from '#platform/remote.ts';
 import { callRemote } from '#platform/remote.ts';
+import { fastestPlace } from '#test/database/server.ts';
 import { plainEnvironment, setUpAdmin, startServe } from '#test/serve-process.ts';
 import type { ServeOptions, ServeProcess } from '#test/serve-process.ts';
 
@@ -19,7 +19,7 @@ const program = fileURLToPath(new URL('../../bin/sallyport', import.meta.url));
 const commandPatienceMs = 50_000;
 
 /** Everything these tests make is below here. */
-export const base = mkdtempSync(join(tmpdir(), 'sallyport-host-'));
+export const base = mkdtempSync(join(fastestPlace(), 'sallyport-host-'));
 const servers = new Set<ServeProcess>();
 const directories = new Set<string>();
 let places = 0;

@@ -31,6 +31,7 @@ const retriedStates = new Set(['40001', '40P01']);
 const lostStates = new Set(['57P01', '57P02', '57P03', '53300', '08000', '08001', '08003', '08006']);
 const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT']);
 const maxAttempts = 5;
+const listenAgainMs = 500;
 
 const int8 = 20;
 types.setTypeParser(int8, Number);
@@ -39,6 +40,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const login: ClientConfig = { ...options.login, options: `-c role=${applicationRole} -c timezone=UTC`, connectionTimeoutMillis: 5_000 };
   const pool = new Pool({ ...login, max: options.maxConnections, statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 });
   pool.on('error', options.onError);
+  // The pool listens to idle connections only. One lost between two statements of a transaction would end the process;
+  // here its next statement fails instead.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const read = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const listeners: Client[] = [];
   let closed = false;
@@ -60,12 +64,24 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     client.on('error', (error) => {
       options.onError(error);
       const at = listeners.indexOf(client);
-      if (at !== -1) listeners.splice(at, 1);
-      if (!closed) setTimeout(() => void listen(channel, wake).catch(options.onError), 500).unref();
+      // One connection may tell of its end twice; one that never listened fails by its promise.
+      if (at === -1) return;
+      listeners.splice(at, 1);
+      listenAgain(channel, wake);
     });
     await client.connect();
     await client.query(`listen ${channel}`);
     listeners.push(client);
+  }
+
+  /** Until it works: a database may be away for longer than one try. */
+  function listenAgain(channel: string, wake: (payload: string) => void): void {
+    if (closed) return;
+    const again = (): void => void listen(channel, wake).catch((error: unknown) => {
+      options.onError(error as Error);
+      listenAgain(channel, wake);
+    });
+    setTimeout(again, listenAgainMs).unref();
   }
 
   return {

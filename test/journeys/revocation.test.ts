@@ -56,7 +56,7 @@ describe('a run', () => {
     const waiting = await journey.gate.visit('outlives');
     assertDead(await until(async () => {
       const answer = await look(session);
-      return answer.status === 200 ? null : answer;
+      return answer.status === 401 ? answer : null;
     }, 'the end of the session'));
     waiting.go();
     const execution = await journey.ended(run);

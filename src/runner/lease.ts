@@ -81,11 +81,11 @@ export class Lease {
     await this.#beating;
   }
 
-  /** Sends something under the lease until it is answered, refused, or the lease is over. */
-  async under<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Sends something under the lease until it is answered, refused, or the lease is over (or `signal` says so earlier). */
+  async under<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal = this.over): Promise<T> {
     const { randomness } = this.#services;
     try {
-      return await persist(send, { randomness, signal: this.over, firstMs: retryFirstMs, maxMs: retryMaxMs });
+      return await persist(send, { randomness, signal, firstMs: retryFirstMs, maxMs: retryMaxMs });
     } catch (error) {
       if (isFinal(error) && (error.code === 'runner.stale_fence' || error.code === 'credential.invalid')) this.#end(new LeaseOver('refused', error));
       throw error;
@@ -94,7 +94,7 @@ export class Lease {
 
   /** Tells the server that the process is about to be started. */
   async started(): Promise<void> {
-    await this.#renewBy((signal) => this.#services.transport.started(this.place, { signal, timeoutMs: this.#patienceMs() }));
+    await this.#renewBy((signal) => this.#services.transport.started(this.place, { signal, timeoutMs: this.#patienceMs() }), this.over);
   }
 
   async #beat(): Promise<void> {
@@ -103,7 +103,7 @@ export class Lease {
     try {
       for (;;) {
         await pause(this.#heartbeatMs, signal);
-        await this.#renewBy(() => transport.heartbeat(this.place, { signal, timeoutMs: this.#patienceMs() }));
+        await this.#renewBy((until) => transport.heartbeat(this.place, { signal: until, timeoutMs: this.#patienceMs() }), signal);
       }
     } catch (error) {
       // Whatever the server refuses a heartbeat with, it will not renew.
@@ -111,11 +111,11 @@ export class Lease {
     }
   }
 
-  #renewBy(send: (signal: AbortSignal) => Promise<LeaseAnswer>): Promise<void> {
+  #renewBy(send: (signal: AbortSignal) => Promise<LeaseAnswer>, until: AbortSignal): Promise<void> {
     return this.under(async (signal) => {
       const sentAtMs = this.#services.clock.monotonicMs();
       this.#take(await send(signal), sentAtMs);
-    });
+    }, until);
   }
 
   #take(answer: LeaseAnswer, sentAtMs: number): void {
@@ -129,6 +129,7 @@ export class Lease {
     this.#marginMs = Math.min(maxMarginMs, leaseMs / 6);
     this.#endsAtMs = fromMs + leaseMs - this.#marginMs;
     clearTimeout(this.#alarm);
+    if (this.#stopped.signal.aborted) return;
     this.#alarm = setTimeout(() => this.#end(new LeaseOver('expired')), Math.max(0, this.#endsAtMs - this.#services.clock.monotonicMs()));
   }
 

@@ -105,16 +105,18 @@ async function live(options: LocalRunnerOptions, signal: AbortSignal): Promise<b
     if (!ready) void rm(registrationFile, { force: true });
     ready = true;
   });
-  const stop = (): void => void child.kill('SIGTERM');
+  let kill: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    kill = setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  };
   signal.addEventListener('abort', stop, { once: true });
-  const timer = { kill: undefined as NodeJS.Timeout | undefined };
-  signal.addEventListener('abort', () => (timer.kill = setTimeout(() => child.kill('SIGKILL'), killAfterMs)), { once: true });
   try {
     const how = await ended(child);
     options.log.info(how, 'the local runner has ended');
     return ready;
   } finally {
-    clearTimeout(timer.kill);
+    clearTimeout(kill);
     signal.removeEventListener('abort', stop);
   }
 }

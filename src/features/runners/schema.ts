@@ -105,7 +105,6 @@ export const leaseAnswer = z.strictObject({
   cancel: z.boolean().describe('end the step and report its result'),
   maskSet,
 });
-export type LeaseBody = z.infer<typeof leaseBody>;
 export type LeaseAnswer = z.infer<typeof leaseAnswer>;
 
 /** A compact JWE (RFC 7516), `ECDH-ES` with `A256GCM`, to the runner's sealing key. */
@@ -135,7 +134,6 @@ export type StepPayload = z.infer<typeof stepPayload>;
 export const masksBody = z.strictObject({ ...underLease, after: maskSet });
 const maskAddition = z.strictObject({ maskSet, secrets: z.array(secretToMask).max(protocolLimits.secrets) });
 export const openedMasks = maskAddition.extend(sealedFor);
-export type MasksBody = z.infer<typeof masksBody>;
 /** Secrets added after a version, and the version they lead to. */
 export type MaskAddition = z.infer<typeof maskAddition>;
 
@@ -156,8 +154,6 @@ const logPosition = z.strictObject({
   maskSet,
 });
 export const logAnswer = logPosition.extend({ protocol });
-export type LogBody = z.infer<typeof logBody>;
-export type LogAnswer = z.infer<typeof logAnswer>;
 export type LogPosition = z.infer<typeof logPosition>;
 
 const message = z.string().max(protocolLimits.messageCharacters).describe('masked');
@@ -192,7 +188,6 @@ export type EndedResult = Extract<StepResult, { outputs: unknown }>;
 
 export const resultBody = z.strictObject({ ...underLease, result: stepResult });
 export const resultAnswer = z.strictObject({ protocol });
-export type ResultBody = z.infer<typeof resultBody>;
 
 // Where attempts live
 

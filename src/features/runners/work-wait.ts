@@ -13,7 +13,7 @@ export interface WaitOptions {
   readonly maxWaitMs: number;
 }
 
-export interface Wish {
+interface Wish {
   readonly accountId: string;
   /** Has one question waiting at a time: a new one means that nobody listens to the earlier one any more. */
   readonly asker: string;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { onlyIn } from '#test/mode.ts';
 import type { DeskCall, When } from './desk-tap.ts';
 import type { RunnerProcess } from './runner-process.ts';
 import { RunnerWorld } from './runner-world.ts';
@@ -20,23 +21,25 @@ interface Point {
   readonly status: 'leased' | 'lost' | 'ended';
   /** How the runner puts it, when it can. */
   readonly exit: 'refused' | 'lost' | 'success' | null;
+  /** In every run, not only in `npm run test:crash`: one of each kind. */
+  readonly always?: true;
 }
 
 const points: readonly Point[] = [
   { guarantee: 'killed before its claim is answered, it leaves a lease that runs out', call: 'claim', when: 'after', begun: 0, status: 'leased', exit: null },
   { guarantee: 'killed before it has the payload, it gives the attempt back', call: 'payload', when: 'before', begun: 0, status: 'lost', exit: 'refused' },
-  { guarantee: 'killed with the payload, it gives the attempt back', call: 'payload', when: 'after', begun: 0, status: 'lost', exit: 'refused' },
+  { guarantee: 'killed with the payload, it gives the attempt back', call: 'payload', when: 'after', begun: 0, status: 'lost', exit: 'refused', always: true },
   { guarantee: 'killed before the server knows of the start, it calls the attempt lost', call: 'started', when: 'before', begun: 0, status: 'lost', exit: 'lost' },
-  { guarantee: 'killed when the server knows of the start, it calls the attempt lost', call: 'started', when: 'after', begun: 0, status: 'lost', exit: 'lost' },
+  { guarantee: 'killed when the server knows of the start, it calls the attempt lost', call: 'started', when: 'after', begun: 0, status: 'lost', exit: 'lost', always: true },
   { guarantee: 'killed before its log is stored, it brings the log later and calls the attempt lost', call: 'appendLog', when: 'before', begun: 1, status: 'lost', exit: 'lost' },
   { guarantee: 'killed when its log is stored, it calls the attempt lost', call: 'appendLog', when: 'after', begun: 1, status: 'lost', exit: 'lost' },
   { guarantee: 'killed before its result is stored, it brings the same result later', call: 'result', when: 'before', begun: 1, status: 'ended', exit: 'success' },
-  { guarantee: 'killed before it knows that its result is stored, it brings it again and is done', call: 'result', when: 'after', begun: 1, status: 'ended', exit: 'success' },
+  { guarantee: 'killed before it knows that its result is stored, it brings it again and is done', call: 'result', when: 'after', begun: 1, status: 'ended', exit: 'success', always: true },
 ];
 
 describe('a runner that is killed', () => {
-  for (const { guarantee, call, when, begun, status, exit } of points) {
-    test(guarantee, async () => {
+  for (const { guarantee, call, when, begun, status, exit, always } of points) {
+    test(guarantee, { skip: always === true ? false : onlyIn('crash') }, async () => {
       await world.reset();
       const name = `${call} ${when}`;
       const home = await world.home();

@@ -31,7 +31,7 @@ export interface RunnerServices {
   readonly claimPollMs?: number;
 }
 
-const defaultPollMs = 1_000;
+const defaultPollMs = 5_000;
 const answerMs = 2_000;
 
 /** What `createKinds` needs of runners; no service. */

@@ -167,6 +167,13 @@ export class Runs {
     while ((await this.next()) !== null);
   }
 
+  /** Takes the next step, which its run may not have: its payload is refused. */
+  async refusedPayload(): Promise<void> {
+    const ref = await this.lease();
+    assert(ref !== null, 'there is no step to do');
+    await assert.rejects(this.payload(ref), { code: 'runner.stale_fence' });
+  }
+
   /** The time goes on, and whose lease has run out is noticed. */
   async pass(ms: number): Promise<void> {
     this.server.clock.advance(ms);

@@ -41,9 +41,9 @@ export async function postRates(server: { readonly url: string; readonly pid: nu
 
 /** Both rates of both, round by round, as rows of a result. */
 export function rowsOf(name: string, { ours, floor, aim }: { readonly ours: readonly Rates[]; readonly floor: readonly Rates[]; readonly aim?: string }): BenchRow[] {
-  return ([['perSecond', name, aim], ['perProcessorSecond', `${name}: per processor second`, undefined]] as const).map(([rate, title, goal]) => {
+  return ([['perSecond', name], ['perProcessorSecond', `${name}: per processor second`]] as const).map(([rate, title]) => {
     const figures = { ours: ours.map((one) => one[rate]), floor: floor.map((one) => one[rate]) };
-    return { case: title, ...figures, ratioMedian: median(figures.ours.map((figure, round) => figure / figures.floor[round]!)), ...(goal === undefined ? {} : { aim: goal }) };
+    return { case: title, ...figures, ratioMedian: median(figures.ours.map((figure, round) => figure / figures.floor[round]!)), ...(aim === undefined ? {} : { aim }) };
   });
 }
 

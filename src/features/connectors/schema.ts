@@ -12,7 +12,7 @@ export type { UsableFacts } from './usable.ts';
 
 export const usableFrom = z.array(scopePattern).max(200).optional();
 
-const audience = z.string().min(1).max(512).regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' });
+const audience = z.string().max(512).regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' });
 /** Minted tokens live minutes: a step asks again rather than hold one. */
 const ttl = duration({ minSeconds: 60, maxSeconds: 3_600 }).default('10m');
 

@@ -8,6 +8,8 @@ import { pause, persist } from './persist.ts';
 export interface ClaimOptions {
   /** How many attempts run at once. */
   readonly places: number;
+  /** Longest wait between two tries to reach a server that does not answer. */
+  readonly retryMaxMs: number;
   /** Aborted when nothing new is to be begun. */
   readonly stop: AbortSignal;
   /** What to do once the server has answered for the first time. */
@@ -19,7 +21,8 @@ export interface ClaimOptions {
 const giveBackTimeoutMs = 3_000;
 
 /** Resolves when stopped and the last attempt is done; throws the refusal of a server that wants nothing of this runner. */
-export async function claimWork(services: AttemptServices, { places, stop, begin, work }: ClaimOptions): Promise<void> {
+export async function claimWork(services: AttemptServices, options: ClaimOptions): Promise<void> {
+  const { places, stop, begin, work } = options;
   const running = new Set<Promise<void>>();
   const take = (claim: Claim | null): void => {
     if (claim === null) return;
@@ -28,11 +31,11 @@ export async function claimWork(services: AttemptServices, { places, stop, begin
   };
   try {
     // Ends what an earlier life of this runner may still be waiting for, before anything is given back.
-    take(await next(services, stop, 0));
+    take(await next(services, options, 0));
     await begin();
     while (!stop.aborted) {
       if (running.size >= places) await Promise.race([...running, aborted(stop)]);
-      else take(await next(services, stop, protocolLimits.claimWaitMs));
+      else take(await next(services, options, protocolLimits.claimWaitMs));
     }
     services.log.info({ running: running.size }, 'nothing new is begun');
   } finally {
@@ -40,12 +43,12 @@ export async function claimWork(services: AttemptServices, { places, stop, begin
   }
 }
 
-async function next(services: AttemptServices, stop: AbortSignal, waitMs: number): Promise<Claim | null> {
+async function next(services: AttemptServices, { stop, retryMaxMs }: ClaimOptions, waitMs: number): Promise<Claim | null> {
   const { transport, randomness, log } = services;
   const claimId = randomness.uid();
   const onFailure = (error: unknown): void => log.warn({ error: describeError(error) }, 'the server does not answer');
   try {
-    const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, waitMs, { signal }), { randomness, signal: stop, onFailure });
+    const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, waitMs, { signal }), { randomness, signal: stop, maxMs: retryMaxMs, onFailure });
     if (claim === null && retryAfterMs > 0) await pause(retryAfterMs, stop);
     return claim;
   } catch (error) {

@@ -5,7 +5,7 @@ import { systemClock, systemRandomness } from '#platform/clock.ts';
 import { createLog } from '#platform/log.ts';
 import { runRunner } from './program.ts';
 
-const defaults = { work: './runner', concurrency: 2, stopGrace: 60, cancelGrace: 10 } as const;
+const defaults = { work: './runner', concurrency: 2, stopGrace: 60, cancelGrace: 10, retryMax: 60 } as const;
 const maxConcurrency = 64;
 const maxGraceSeconds = 86_400;
 
@@ -28,6 +28,7 @@ export const runnerCommand = {
     { flags: '--unsafe', help: 'run steps without isolation where there is none: a step can then do what the runner can' },
     { flags: '--stop-grace <seconds>', help: `how long steps may go on when the runner is told to stop (default ${defaults.stopGrace})` },
     { flags: '--cancel-grace <seconds>', help: `between TERM and KILL of a cancelled step (default ${defaults.cancelGrace})` },
+    { flags: '--retry-max <seconds>', help: `longest wait between two tries to reach the server (default ${defaults.retryMax})` },
     { flags: '--same-host', help: 'the server is on this host, so its URL may be http' },
     { flags: '--until-stdin-ends', help: 'stop when standard input ends, as it does when the process that started the runner is gone' },
     { flags: '--log-level <level>', help: 'debug, info, warn or error (default info)' },
@@ -47,6 +48,7 @@ export const runnerCommand = {
         expose: list('expose'),
         unsafe: options['unsafe'] === true,
         stopGraceMs: 1_000 * wholeNumber('--stop-grace', text('stopGrace'), { fallback: defaults.stopGrace, min: 0, max: maxGraceSeconds }),
+        retryMaxMs: 1_000 * wholeNumber('--retry-max', text('retryMax'), { fallback: defaults.retryMax, min: 1, max: 3_600 }),
         cancelGraceMs: 1_000 * wholeNumber('--cancel-grace', text('cancelGrace'), { fallback: defaults.cancelGrace, min: 0, max: maxGraceSeconds }),
       },
       { clock: systemClock, randomness: systemRandomness, log, print: terminal.print, stop: stopSignal(options['untilStdinEnds'] === true) },

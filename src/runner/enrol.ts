@@ -24,6 +24,7 @@ export interface EnrolOptions {
   readonly randomness: Randomness;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly retryMaxMs: number;
 }
 
 export function identityPath(work: string): string {
@@ -44,10 +45,10 @@ export async function enrol(options: EnrolOptions): Promise<RegisteredIdentity> 
   return complete;
 }
 
-async function send({ url, clock, randomness, log, signal }: EnrolOptions, { identity, account, token }: { identity: Identity; account: string; token: string }) {
+async function send({ url, clock, randomness, log, signal, retryMaxMs }: EnrolOptions, { identity, account, token }: { identity: Identity; account: string; token: string }) {
   const onFailure = (error: unknown): void => log.warn({ error: describeError(error) }, 'the server does not answer');
   try {
-    return await persist((trying) => register({ url, account }, { identity, token, clock, signal: trying }), { randomness, signal, onFailure });
+    return await persist((trying) => register({ url, account }, { identity, token, clock, signal: trying }), { randomness, signal, maxMs: retryMaxMs, onFailure });
   } catch (error) {
     if (!(error instanceof Refusal) || error.code !== 'credential.invalid') throw error;
     throw refusal('credential.invalid', { say: 'the registration was used by another runner, has expired or was revoked; make a new one', cause: error });

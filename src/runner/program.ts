@@ -34,6 +34,8 @@ export interface RunnerSettings {
   /** How long running steps may go on when the runner is told to stop. */
   readonly stopGraceMs: number;
   readonly cancelGraceMs: number;
+  /** Longest wait between two tries to reach a server that does not answer. */
+  readonly retryMaxMs: number;
 }
 
 export interface RunnerWorld {
@@ -57,7 +59,7 @@ export async function runRunner(settings: RunnerSettings, world: RunnerWorld): P
   const lock = takeWorkDirectory(work);
   try {
     const isolation = await isolationFor({ ...settings, work }, world);
-    const identity = await enrol({ ...world, url: settings.url, registrationFile: settings.registrationFile, work, signal: world.stop });
+    const identity = await enrol({ ...world, url: settings.url, registrationFile: settings.registrationFile, retryMaxMs: settings.retryMaxMs, work, signal: world.stop });
     const { account, identifier } = identity.registration;
     const deadline = deadlines(world.stop, settings.stopGraceMs, settings.cancelGraceMs);
     try {
@@ -73,7 +75,7 @@ export async function runRunner(settings: RunnerSettings, world: RunnerWorld): P
         world.print(`sallyport runner ready ${identifier}`);
         world.log.info({ runner: identifier, account, isolation: isolation.kind }, 'runner ready');
       };
-      await claimWork(services, { places: settings.concurrency, stop: world.stop, begin, work: (claim) => runAttempt(services, claim) });
+      await claimWork(services, { places: settings.concurrency, retryMaxMs: settings.retryMaxMs, stop: world.stop, begin, work: (claim) => runAttempt(services, claim) });
     } finally {
       deadline.clear();
     }

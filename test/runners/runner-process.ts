@@ -36,7 +36,7 @@ export class RunnerProcess {
   #look: () => void = () => {};
 
   constructor(url: string, { work, registrationFile }: RunnerHome, flags: readonly string[] = []) {
-    const args = [main, 'runner', '--url', url, '--registration-file', registrationFile, '--work', work, '--cancel-grace', '1', '--log-level', 'debug', ...flags];
+    const args = [main, 'runner', '--url', url, '--registration-file', registrationFile, '--work', work, '--cancel-grace', '1', '--retry-max', '1', '--log-level', 'debug', ...flags];
     this.#child = spawn(process.execPath, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#ended = once(this.#child, 'exit').then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null }));
     this.#child.stdout!.on('data', (bytes: Buffer) => {

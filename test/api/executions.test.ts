@@ -184,6 +184,27 @@ describe('leases', () => {
     await runs.call(run, { below: '/abort' });
   });
 
+  test('a heartbeat that was on its way for long, or by a clock that is behind, makes none shorter', async () => {
+    const run = await runs.start('plain');
+    const ref = (await runs.lease())!;
+    const { leaseUntil } = await server.app.desk.heartbeat(ref, runs.now());
+    const late = await server.app.desk.heartbeat(ref, new Date(runs.now().getTime() - 10_000));
+    assert.equal(late.leaseUntil.getTime(), leaseUntil.getTime());
+    await runs.call(run, { below: '/abort' });
+  });
+
+  test('one of an account that is disabled meanwhile runs out, and its step ends', async () => {
+    const run = await runs.start('plain');
+    const ref = (await runs.lease())!;
+    await runs.begin(ref);
+    await server.sql('update account set disabled = true');
+    await until(async () => (await runs.call(run)).status === 401, 'nobody to be known any more');
+    await runs.pass(60_000);
+    await server.sql('update account set disabled = false');
+    await until(async () => (await runs.call(run)).status === 200, 'everybody to be known again');
+    assert.deepEqual([(await runs.show(run)).status, (await runs.step(run, 'build.only')).reason?.code], ['Errored', 'runner.lost']);
+  });
+
   test('a step that no runner takes in time expires', async () => {
     const run = await runs.start('plain');
     server.clock.advance(3_600_001);

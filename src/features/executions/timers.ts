@@ -1,11 +1,12 @@
 /** What happens without anybody asking: leases that ran out, timers that are due. Every node looks; one of them is first. */
+import { isFinal } from '#features/pipelines/feature.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
 import { isOver } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
 import { post, under } from './engine.ts';
 import { lockBoth } from './lease.ts';
-import { lockExecution } from './store.ts';
+import { findHead, lockExecution } from './store.ts';
 
 export interface TimerServices extends EngineServices {
   readonly database: Database;
@@ -41,7 +42,9 @@ export async function fireTimers(services: TimerServices): Promise<void> {
     const job = await tx.deleteFrom('job').where('id', '=', id).returning('payload').executeTakeFirst();
     if (job === undefined) return;
     const { timer, ...place } = job.payload as unknown as TimerPayload;
-    const execution = await lockExecution(tx, place);
+    // Most are of steps that were taken long ago, in executions that have ended; those are not read for it.
+    const head = await findHead(tx, place);
+    const execution = head === null || isFinal(head.status) ? null : await lockExecution(tx, place);
     if (execution !== null) await post(services, tx, execution, { type: 'timer_fired', timer }, services.clock.now());
   });
 }

@@ -19,14 +19,20 @@ export interface ClaimOptions {
 }
 
 const giveBackTimeoutMs = 3_000;
+const leastWaitMs = 500;
 
 /** Resolves when stopped and the last attempt is done; throws the refusal of a server that wants nothing of this runner. */
 export async function claimWork(services: AttemptServices, options: ClaimOptions): Promise<void> {
   const { places, stop, begin, work } = options;
   const running = new Set<Promise<void>>();
+  let wake = (): void => {};
+  stop.addEventListener('abort', () => wake(), { once: true });
   const take = (claim: Claim | null): void => {
     if (claim === null) return;
-    const attempt: Promise<void> = work(claim).finally(() => running.delete(attempt));
+    const attempt: Promise<void> = work(claim).finally(() => {
+      running.delete(attempt);
+      wake();
+    });
     running.add(attempt);
   };
   try {
@@ -34,7 +40,7 @@ export async function claimWork(services: AttemptServices, options: ClaimOptions
     take(await next(services, options, 0));
     await begin();
     while (!stop.aborted) {
-      if (running.size >= places) await Promise.race([...running, aborted(stop)]);
+      if (running.size >= places) await new Promise<void>((resolve) => (wake = resolve));
       else take(await next(services, options, protocolLimits.claimWaitMs));
     }
     services.log.info({ running: running.size }, 'nothing new is begun');
@@ -44,12 +50,15 @@ export async function claimWork(services: AttemptServices, options: ClaimOptions
 }
 
 async function next(services: AttemptServices, { stop, retryMaxMs }: ClaimOptions, waitMs: number): Promise<Claim | null> {
-  const { transport, randomness, log } = services;
+  const { transport, randomness, clock, log } = services;
   const claimId = randomness.uid();
   const onFailure = (error: unknown): void => log.warn({ error: describeError(error) }, 'the server does not answer');
   try {
+    const askedAtMs = clock.monotonicMs();
     const { claim, retryAfterMs } = await persist((signal) => transport.claim(claimId, waitMs, { signal }), { randomness, signal: stop, maxMs: retryMaxMs, onFailure });
-    if (claim === null && retryAfterMs > 0) await pause(retryAfterMs, stop);
+    // A server that does not let us wait is not asked without a rest.
+    const restMs = waitMs > 0 && clock.monotonicMs() - askedAtMs < leastWaitMs ? leastWaitMs : 0;
+    if (claim === null) await pause(Math.max(retryAfterMs, restMs), stop);
     return claim;
   } catch (error) {
     if (!stop.aborted) throw error;
@@ -70,11 +79,4 @@ async function giveBack({ transport, log }: AttemptServices, claimId: string): P
   } catch (error) {
     log.debug({ error: describeError(error) }, 'nothing could be given back');
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { compilePlan, initialState } from '#features/pipelines/feature.ts';
-import type { FunctionTable, Plan as PipelinePlan } from '#features/pipelines/feature.ts';
+import type { Plan as PipelinePlan } from '#features/pipelines/feature.ts';
 import type { ResourceServices, StoredResource } from '#features/resources/feature.ts';
 import { findResource, targetOf } from '#features/resources/feature.ts';
 import { canonicalJson } from '#kernel/canonical.ts';
@@ -28,9 +28,7 @@ import type { Using } from './uses.ts';
 import { useOf } from './uses.ts';
 import { viewOf } from './view.ts';
 
-export interface StartServices extends ResourceServices, EngineServices {
-  readonly functions: FunctionTable;
-}
+export type StartServices = ResourceServices & EngineServices;
 
 const startBody = z.strictObject({
   pipeline: z.string().max(128).describe('identifier of the pipeline in this project'),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
+import { Pool } from 'pg';
 import { createApp } from '../src/app.ts';
 import type { App } from '../src/app.ts';
 import { createRecorder } from '#features/audit/feature.ts';
@@ -91,10 +91,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   let url = '';
   const app = createApp({ config, log, metrics: createMetrics(), clock, randomness, database, keyring, rootKey, outbound, publicUrl: () => config.publicUrl ?? url });
   ({ url } = await app.start());
+  const owner = new Pool({ ...rows.owner, max: 2 });
+  // The database may be dropped under it.
+  owner.on('error', () => undefined);
   const stop = onlyOnce(async () => {
     await app.stop();
     await outbound.close();
     await database.close();
+    await owner.end();
     await rm(directory, { recursive: true, force: true });
   });
   atEnd(stop);
@@ -118,7 +122,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       const other = await makeAccount(services, identifier);
       return { account: other, api: apiOf(other), adminToken: await makeAdmin(services, url, other) };
     },
-    sql: <Row extends object>(text: string, values: readonly unknown[] = []) => askOwner<Row>(rows.owner, text, values),
+    sql: async <Row extends object>(text: string, values: readonly unknown[] = []) => (await owner.query<Row>(text, [...values])).rows,
   };
 }
 
@@ -144,16 +148,6 @@ async function makeAdmin(services: Services, url: string, account: TestAccount):
   const answer = await callRemote({ url, token: null }, { method: 'POST', path: `${apiOf(account)}/setup`, body });
   if (answer.status !== 201) throw new Error(`setup was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
   return (answer.body as { token: string }).token;
-}
-
-async function askOwner<Row extends object>(login: PgLogin, text: string, values: readonly unknown[]): Promise<Row[]> {
-  const client = new Client({ ...login });
-  await client.connect();
-  try {
-    return (await client.query<Row>(text, [...values])).rows;
-  } finally {
-    await client.end();
-  }
 }
 
 function shifted(): ShiftedClock {

@@ -67,11 +67,15 @@ export interface BenchServer {
 }
 
 /** The server as it is shipped, on an embedded database that syncs to disk; only its limits of rates are out of the way. */
-export async function startBenchServer(flags: readonly string[] = []): Promise<BenchServer> {
+export async function startBenchServer(): Promise<BenchServer> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
   const data = join(directory, 'data');
   const unlimited = ['--requests-per-second', '1000000', '--request-burst', '1000000', '--refused-exchanges-per-minute', '1000000'];
-  const server = await startServe({ data, flags: ['--port', '0', '--no-runner', '--log-level', 'error', ...unlimited, ...flags] });
+  const away = (): Promise<void> => rm(directory, { recursive: true, force: true });
+  const server = await startServe({ data, flags: ['--port', '0', '--no-runner', '--log-level', 'error', ...unlimited] }).catch(async (error: unknown) => {
+    await away();
+    throw error;
+  });
   const adminToken = await setUpAdmin(server, data);
   const api = '/api/v1/accounts/default';
   return {
@@ -86,7 +90,7 @@ export async function startBenchServer(flags: readonly string[] = []): Promise<B
     },
     async stop() {
       await server.stop();
-      await rm(directory, { recursive: true, force: true });
+      await away();
     },
   };
 }

@@ -110,14 +110,17 @@ for (const [number, { name, file }] of files.entries()) {
     const call = (method: string, path: string, body?: unknown, token?: string): Promise<RemoteAnswer> =>
       server.call({ method, path: `${account.api}/${path}`, token: token ?? account.adminToken, ...(body === undefined ? {} : { body }) });
 
+    /** Some bindings end a second later. */
+    const setClock = (): void => server.clock.advance(built.now.getTime() - server.clock.now().getTime());
     before(async () => {
-      server.clock.advance(Date.parse(file.now) - server.clock.now().getTime());
+      setClock();
       account = await server.addAccount(`tables_${number}`);
       await save(call, file);
     });
 
     for (const one of file.cases.filter((_, i) => reasons[i] === null)) {
       test(one.it, async () => {
+        setClock();
         const told = await overHttp(call, one);
         const expected = directly(built, one);
         assert.equal(expected.allowed, one.denied === undefined);

@@ -382,8 +382,7 @@ describe('somebody with the database and without the key', () => {
   });
 
   async function putBack(): Promise<void> {
-    await attacked.sql(tables.map((table) => `truncate ${table}; insert into ${table} select * from kept_${table}`).join(';'));
-    assert.deepEqual((await verify(attacked)).findings, [], 'what was put back is what was there');
+    await attacked.sql(tables.map((table) => `delete from ${table}; insert into ${table} select * from kept_${table}`).join(';'));
   }
 
   const event = (seq: number): string => `(select event_id from audit_leaf where seq = ${seq})`;
@@ -441,6 +440,8 @@ describe('somebody with the database and without the key', () => {
       }
     });
   }
+
+  test('is not accused when he put everything back', async () => assert.deepEqual((await verify(attacked)).findings, []));
 
   test('is found out when he brings a key of his own and signs with it', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');

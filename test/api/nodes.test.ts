@@ -210,10 +210,10 @@ describe('a node cut off from the database', () => {
     await until(async () => (await second.call({ method: 'GET', path: '/readyz', token: null })).status === 503, 'it is not ready');
     assert.equal((await second.call({ method: 'GET', path: '/healthz', token: null })).status, 200);
     // Long enough for a try to listen again to fail.
-    await until(() => first.sql(`select 1 from pg_stat_activity where query = 'listen sallyport_access'`).then((rows) => rows.length === 1), 'only the other node listens');
+    await until(() => first.sql(`select 1 from pg_stat_activity where datname = current_database() and query = 'listen sallyport_access'`).then((rows) => rows.length === 1), 'only the other node listens');
     await until(() => second.app.snapshots.world(first.account.id).then(() => false, () => true), 'its facts are old');
     wire.heal();
     await until(async () => (await second.call({ method: 'GET', path: '/readyz', token: null })).status === 200, 'it is ready again');
-    await until(() => first.sql(`select 1 from pg_stat_activity where query = 'listen sallyport_access'`).then((rows) => rows.length === 2), 'it listens again');
+    await until(() => first.sql(`select 1 from pg_stat_activity where datname = current_database() and query = 'listen sallyport_access'`).then((rows) => rows.length === 2), 'it listens again');
   });
 });

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { until } from '#test/until.ts';
 import { hasProcessNamespace } from './isolation.ts';
 import { maxOutputVariableBytes } from './outputs.ts';
 import { ManualClock, SandboxWorld, exercisable, processesNaming, runUnprivileged, runsAsRoot } from './sandbox-world.ts';
@@ -148,6 +149,8 @@ for (const { name, isolation, skip } of isolations) {
         (setsid sh -c '(setsid sleep ${word} &) ; sleep ${word}' &) ; sleep ${word} & echo ready; while :; do wait; done`;
       const step = await world.start({ isolation, script, clock });
       await step.printed('ready');
+      // `ready` is printed before the background processes have become `sleep`.
+      await until(() => processesNaming(word).length > 0, 'the background processes');
       const cancelled = step.process.cancel(60_000);
       assert.notDeepEqual(processesNaming(word), []);
       clock.pass(60_000);

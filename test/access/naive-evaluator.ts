@@ -1,0 +1,282 @@
+/**
+ * CONTRACTS §4 read word by word: slow, without an index, on documents. The number at the end of a line is the rule it
+ * follows. The engine must give the same answers; where the two differ, the text of the contract decides who is wrong.
+ */
+import type { Bound } from '#kernel/caller.ts';
+import type { Target } from '#kernel/decision.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
+import { builtInGroups, builtInRoles, builtInUid, findDocument, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeExists } from './naive-documents.ts';
+import { claimAt, holdsFor } from './naive-matcher.ts';
+
+export interface NaiveWorld {
+  readonly accountId: string;
+  readonly documents: readonly Stored[];
+  readonly kinds: Kinds;
+}
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** What an exchange leaves: the claims, and the mappings that matched as they were then. */
+export interface NaiveSession {
+  readonly issuerUid: string;
+  readonly claims: Claims;
+  readonly recorded: readonly Stored[];
+}
+
+export interface NaiveAsker {
+  readonly accountId: string;
+  readonly type: string;
+  /** Of the principal's document; for `system` a word. */
+  readonly uid: string;
+  readonly session?: NaiveSession;
+  readonly bounds: 'principal' | readonly Bound[];
+}
+
+export interface NaiveAnswer {
+  readonly allowed: boolean;
+  /** Uids of every binding or mapping that alone allows it. */
+  readonly by: ReadonlySet<string>;
+}
+
+interface Asked {
+  readonly permission: string;
+  readonly target: Target;
+  readonly now: Date;
+}
+
+/** A role over some resources at a scope, wherever it is written. */
+interface Granted {
+  readonly at: string;
+  readonly roleUid: string | undefined;
+  readonly over: { readonly groupUid: string | undefined } | { readonly resources: readonly SelectorWords[]; readonly includeChildScopes: boolean };
+  readonly claims: Claims;
+}
+
+export function naiveAnswer(world: NaiveWorld, asker: NaiveAsker, asked: Asked): NaiveAnswer {
+  const denied: NaiveAnswer = { allowed: false, by: new Set() };
+  if (asker.accountId !== world.accountId) return denied; // 13
+  if (!isPermission(world, asked.permission)) return denied; // 13
+  if (!scopeExists(world.documents, asked.target.scope)) return denied; // 13
+  if (asked.permission.split('.')[0] !== asked.target.kind) return denied; // 2
+  if (!boundsAllow(world, asker, asked)) return denied; // 12
+  const by = new Set(grantors(world, asker, asked)); // 1: each by itself
+  return { allowed: by.size > 0, by };
+}
+
+function isPermission({ kinds }: NaiveWorld, permission: string): boolean {
+  return [...kinds.nouns.values()].some((noun) => noun.verbs.some((verb) => `${noun.name}.${verb}` === permission));
+}
+
+function grantors(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
+  if (asker.type === 'user' || asker.type === 'service_account') return bindingsThatAllow(world, asker, asked); // 7: a group is never a caller
+  if (asker.type === 'workload' && asker.session !== undefined) return mappingsThatAllow(world, asker.session, asked);
+  if (asker.type === 'system' && asker.uid === 'bootstrap') return ['bootstrap']; // CONTRACTS §1: `account_admin`, over all
+  return []; // 13
+}
+
+function bindingsThatAllow(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
+  const principal = byUid(world, asker.uid);
+  if (principal === undefined || principal.document.kind !== manifestKindOf(asker.type)) return []; // 13, 7
+  if ((principal.document.spec as { disabled?: boolean }).disabled === true) return [];
+  const subjects = [principal, ...groupsAround(world, principal)];
+  return ofKind(world, 'RoleBinding')
+    .filter((binding) => isInForce(binding, asked.now)) // 1
+    .filter((binding) => subjects.some((subject) => names(binding, subject)))
+    .filter((binding) => allows(world, grantedBy(binding), asked))
+    .map((binding) => binding.uid);
+}
+
+function isInForce({ document }: Stored, now: Date): boolean {
+  const { disabled, expiresAt } = document.spec as BindingWords;
+  return disabled !== true && (expiresAt === undefined || now.getTime() < new Date(expiresAt).getTime()); // 1
+}
+
+function names(binding: Stored, subject: Stored): boolean {
+  const { principal } = binding.document.spec as BindingWords;
+  const kind = manifestKindOf(principal.type);
+  if (subject.document.kind !== kind || binding.meant.get(`${kind} ${principal.id}`) !== subject.uid) return false; // 7
+  return kind !== 'UserGroup' || isAtOrBelow(binding.document.scope, subject.document.scope); // 6
+}
+
+function grantedBy(binding: Stored): Granted {
+  const { role, resourceGroup } = binding.document.spec as BindingWords;
+  const groupUid = binding.meant.get(`ResourceGroup ${resourceGroup}`);
+  return { at: scopeAt(partsOf(binding.document.scope)), roleUid: binding.meant.get(`Role ${role}`), over: { groupUid }, claims: {} };
+}
+
+/** Grows the set of groups until nothing is added, so cycles end. */
+function groupsAround(world: NaiveWorld, principal: Stored): Stored[] {
+  const inside: Stored[] = [principal];
+  for (;;) {
+    const more = ofKind(world, 'UserGroup').filter((group) => !inside.includes(group) && inside.some((one) => isMember(group, one)));
+    if (more.length === 0) return inside.slice(1);
+    inside.push(...more); // 6: nested groups are transitive
+  }
+}
+
+/** A member that is gone is nowhere in the world, so it is never `one`: dangling members do not count (6). */
+function isMember(group: Stored, one: Stored): boolean {
+  const { members } = group.document.spec as { members: readonly { type: string; id: string }[] };
+  const isNamed = members.some(({ type, id }) => {
+    const kind = manifestKindOf(type);
+    return one.document.kind === kind && group.meant.get(`${kind} ${id}`) === one.uid; // 6, 7: the same name elsewhere is another
+  });
+  return isNamed && (one.document.kind !== 'UserGroup' || isAtOrBelow(group.document.scope, one.document.scope)); // 6
+}
+
+/** A session holds what both the recorded and the present version of one mapping grant (DESIGN §1). */
+function mappingsThatAllow(world: NaiveWorld, { issuerUid, claims, recorded }: NaiveSession, asked: Asked): string[] {
+  if (byUid(world, issuerUid) === undefined) return []; // 13
+  return recorded
+    .filter((then) => {
+      const present = byUid(world, then.uid);
+      const grants = (mapping: Stored) => grantsFor(mapping, issuerUid, claims).some((granted) => allows(world, granted, asked));
+      return present !== undefined && grants(then) && grants(present);
+    })
+    .map((mapping) => mapping.uid);
+}
+
+/** The mappings that match these claims of this issuer. */
+export function matchingMappings(world: NaiveWorld, issuerUid: string, claims: Claims): Stored[] {
+  return ofKind(world, 'ClaimMapping').filter((mapping) => grantsFor(mapping, issuerUid, claims).length > 0);
+}
+
+function grantsFor(mapping: Stored, issuerUid: string, claims: Claims): Granted[] {
+  const { issuer, when, grants } = mapping.document.spec as MappingWords;
+  if (mapping.meant.get(`TrustedIssuer ${issuer}`) !== issuerUid) return [];
+  if (when.length === 0 || !when.every(({ claim, ...matcher }) => holdsFor(matcher, claimAt(claims, claim), claims))) return [];
+  return grants.flatMap((grant): Granted[] => {
+    const at = scopeOfGrant(grant, claims);
+    if (at === null || !isAtOrBelow(at, mapping.document.scope)) return []; // CONTRACTS §3: at or below the mapping's own scope
+    const { role, resourceGroup, resources, includeChildScopes } = grant;
+    const group = { groupUid: mapping.meant.get(`ResourceGroup ${resourceGroup}`) };
+    const over = resourceGroup === undefined ? { resources: resources ?? [], includeChildScopes: includeChildScopes ?? false } : group;
+    return [{ at, roleUid: mapping.meant.get(`Role ${role}`), over, claims }];
+  });
+}
+
+function scopeOfGrant({ scope }: GrantWords, claims: Claims): string | null {
+  if (typeof scope === 'string') return scopeAt(partsOf(scope));
+  const value = claimAt(claims, scope.from);
+  return typeof value === 'string' && Object.hasOwn(scope.map, value) ? scopeAt(partsOf(scope.map[value])) : null;
+}
+
+/** One binding or grant must give all of it. */
+function allows(world: NaiveWorld, granted: Granted, asked: Asked): boolean {
+  const role = roleOf(world, granted.roleUid);
+  if (role === null) return false; // 13
+  if (partsOf(granted.at).length < depthOf(role.level)) return false; // 8: not above the role's level
+  if (!role.holds(asked.permission)) return false; // 2
+  const places = placesOf(world, asked.target);
+  if (!places.some((place) => isAtOrBelow(place, granted.at))) return false; // 4
+  const { ranges, selectors } = resourcesOf(world, granted);
+  if (!ranges.some((range) => places.some((place) => isInRange(place, range)))) return false; // 3
+  return selectors === 'all' || selectors.some((selector) => isSelected(selector, asked.target, granted.claims)); // 5
+}
+
+interface Range {
+  readonly scope: string;
+  readonly includeChildScopes: boolean;
+}
+
+function isInRange(place: string, { scope, includeChildScopes }: Range): boolean {
+  return isSameScope(place, scope) || (includeChildScopes && isAtOrBelow(place, scope)); // 3
+}
+
+/** Where a resource lies. A scope that is there lies in itself too; what is only a draft does not yet. */
+function placesOf({ documents }: NaiveWorld, { kind, scope, identifier }: Target): string[] {
+  const opens = { organization: 'Organization', project: 'Project' }[kind];
+  if (opens === undefined || identifier === null || findDocument(documents, opens, scope, identifier) === undefined) return [scope];
+  return [scopeAt([...partsOf(scope), identifier]), scope]; // 9
+}
+
+function isSelected({ type, identifiers, where }: SelectorWords, target: Target, claims: Claims): boolean {
+  if (type !== target.kind) return false; // 5
+  if (identifiers !== undefined && !identifiers.some((name) => name === target.identifier)) return false; // 5, 11
+  return Object.entries(where ?? {}).every(([key, matcher]) => holdsFor(matcher, valueOf(target, key), claims)); // 5
+}
+
+function valueOf({ tags, attributes }: Target, key: string): unknown {
+  const [from, name] = key.startsWith('tags.') ? [tags, key.slice('tags.'.length)] : [attributes, key];
+  return Object.hasOwn(from, name) ? (from as Record<string, unknown>)[name] : undefined;
+}
+
+function resourcesOf(world: NaiveWorld, { at, over }: Granted): { ranges: readonly Range[]; selectors: 'all' | readonly SelectorWords[] } {
+  if ('resources' in over) return { ranges: [{ scope: at, includeChildScopes: over.includeChildScopes }], selectors: over.resources };
+  const builtIn = builtInGroups.find((name) => builtInUid('ResourceGroup', name) === over.groupUid);
+  if (builtIn === 'all_resources_including_child_scopes') return { ranges: [{ scope: at, includeChildScopes: true }], selectors: 'all' };
+  if (builtIn !== undefined) {
+    const level = builtIn.split('_')[1]!;
+    return { ranges: partsOf(at).length === depthOf(level) ? [{ scope: at, includeChildScopes: false }] : [], selectors: 'all' };
+  }
+  const group = byUid(world, over.groupUid);
+  if (group === undefined || group.document.kind !== 'ResourceGroup') return { ranges: [], selectors: [] }; // 13
+  const spec = group.document.spec as { scopes?: { scope: string; includeChildScopes?: boolean }[]; includeChildScopes?: boolean; all?: true; resources?: SelectorWords[] };
+  const written = spec.scopes ?? [{ scope: group.document.scope ?? '/', includeChildScopes: spec.includeChildScopes }];
+  const ranges = written.map(({ scope, includeChildScopes }) => ({ scope, includeChildScopes: includeChildScopes === true }));
+  return { ranges, selectors: spec.all === true ? 'all' : (spec.resources ?? []) };
+}
+
+interface HeldRole {
+  readonly level: string;
+  readonly holds: (permission: string) => boolean;
+}
+
+function roleOf(world: NaiveWorld, uid: string | undefined): HeldRole | null {
+  const builtIn = builtInRoles.find((name) => builtInUid('Role', name) === uid);
+  if (builtIn !== undefined) return builtInRole(world, builtIn);
+  const role = byUid(world, uid);
+  if (role === undefined || role.document.kind !== 'Role') return null;
+  const { level, permissions } = role.document.spec as { level: string; permissions: readonly string[] };
+  return { level, holds: (permission) => permissions.includes(permission) }; // 2
+}
+
+function builtInRole({ kinds }: NaiveWorld, name: string): HeldRole {
+  if (name === 'pipeline_executor') return { level: 'project', holds: (permission) => executorHolds(permission) };
+  const [level, rank] = name.split('_') as [string, string];
+  const isOfItsLevels = (permission: string) => {
+    const noun = kinds.nouns.get(permission.split('.')[0]!)!;
+    // An org lies in itself too (9), and so does a project: each belongs to its own level as well as to its parent's.
+    const own = { organization: ['org'], project: ['project'] }[noun.name] ?? [];
+    return [...noun.levels, ...own].some((at) => depthOf(at) >= depthOf(level));
+  };
+  return { level, holds: (permission) => isOfItsLevels(permission) && (rank === 'admin' || permission.endsWith('.view')) }; // 2
+}
+
+function executorHolds(permission: string): boolean {
+  const used = ['secret', 'connector', 'service', 'environment', 'template'];
+  const [kind, verb] = permission.split('.') as [string, string];
+  return (kind === 'pipeline' && ['view', 'execute'].includes(verb)) || (used.includes(kind) && ['view', 'access'].includes(verb));
+}
+
+/** Bounds are or-ed; each must allow by itself. They know no claims, so a condition on one never holds. */
+function boundsAllow(world: NaiveWorld, { bounds }: NaiveAsker, { permission, target }: Asked): boolean {
+  if (bounds === 'principal') return true;
+  return bounds.some(({ permissions, extent }) => {
+    if (permissions !== 'all' && !permissions.includes(permission)) return false;
+    if (!placesOf(world, target).some((place) => isInRange(place, extent))) return false;
+    return extent.resources === 'all' || extent.resources.some((selector) => isSelected(selector, target, {}));
+  });
+}
+
+/** Whether these groups lead from a principal to what a binding names: each a member of the next. */
+export function isGroupPath(world: NaiveWorld, principalUid: string, path: readonly string[], bindingUid: string): boolean {
+  const binding = byUid(world, bindingUid);
+  const steps = [principalUid, ...path].map((uid) => byUid(world, uid));
+  if (binding === undefined || steps.some((step) => step === undefined)) return false;
+  const walk = steps as Stored[];
+  return names(binding, walk.at(-1)!) && walk.slice(1).every((group, i) => isMember(group, walk[i]!));
+}
+
+function depthOf(level: string): number {
+  return ['account', 'org', 'project'].indexOf(level);
+}
+
+function ofKind({ documents }: NaiveWorld, kind: string): Stored[] {
+  return documents.filter(({ document }) => document.kind === kind);
+}
+
+function byUid({ documents }: NaiveWorld, uid: string | undefined): Stored | undefined {
+  return documents.find((stored) => stored.uid === uid);
+}

@@ -1,3 +1,4 @@
+import { announced } from '../src/features/access/announced.ts';
 import { builtins } from '../src/features/access/builtins.ts';
 import { permissionsOf } from '../src/features/access/roles.ts';
 import type { RoleFacts } from '../src/features/access/schema.ts';
@@ -8,11 +9,12 @@ import { jsonSchemaOf } from '../src/surfaces/json-schema.ts';
 
 /** The page of all kinds with their permissions, and of what the built-in roles hold. */
 export function kindsPage(kinds: Kinds): string {
-  const nouns = [...kinds.nouns.values()].filter((noun) => !kinds.kinds.has(noun.name));
+  const nouns = [...kinds.nouns.values()].filter((noun) => !kinds.kinds.has(noun.name) && !announced.includes(noun));
   return [
     head,
     ...[...kinds.kinds.values()].map(kindSection),
     `## Things without documents\n\nThey have permissions too. What they are is told by the operations in [openapi.json](openapi.json).\n\n| noun | levels | permissions |\n|---|---|---|\n${nouns.map(nounRow).join('\n')}\n`,
+    `## Words of what comes later\n\nRoles can name these permissions already. Nothing asks for them yet.\n\n| noun | levels | permissions |\n|---|---|---|\n${announced.map(nounRow).join('\n')}\n`,
     rolesSection(kinds),
     `## Built-in resource groups\n\nTheir scope is that of the binding or grant that names them.\n\n${builtins('resource_group').map(({ identifier, name }) => `- \`${identifier}\`: ${name}`).join('\n')}\n`,
   ].join('\n');

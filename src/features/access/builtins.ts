@@ -7,11 +7,54 @@ import type { ResourceGroupFacts, RoleFacts } from './schema.ts';
 export const accountAdminUid = 'builtin:role:account_admin';
 export const everythingUid = 'builtin:resource_group:all_resources_including_child_scopes';
 
-/** `pipeline.execute` and what a run touches; permissions of kinds that do not exist are nobody's until they do. */
+/** Permissions of kinds that do not exist are nobody's until they do. */
+function every(kind: string, ...verbs: string[]): string[] {
+  return verbs.map((verb) => `${kind}.${verb}`);
+}
+
+const documents = ['view', 'create', 'edit', 'delete'];
+/** Whoever administers a part has to find its way there. */
+const surroundings = ['organization.view', 'project.view'];
+
+/** `pipeline.execute` and what a run touches. */
 const pipelineExecutor: ReadonlySet<string> = new Set([
-  'pipeline.view',
-  'pipeline.execute',
-  ...['secret', 'connector', 'service', 'environment', 'template'].flatMap((kind) => [`${kind}.view`, `${kind}.access`]),
+  ...every('pipeline', 'view', 'execute'),
+  ...every('execution', 'view', 'abort'),
+  ...['secret', 'connector', 'service', 'environment', 'template'].flatMap((kind) => every(kind, 'view', 'access')),
+]);
+
+const auditReader: ReadonlySet<string> = new Set([...surroundings, ...every('audit', 'view'), ...every('session', 'view')]);
+
+/** Binds what it holds itself; what else it may bind is said by `role.bind` in a role of its own. */
+const accessManager: ReadonlySet<string> = new Set([
+  ...surroundings,
+  ...['role', 'resource_group', 'role_binding', 'user_group'].flatMap((kind) => every(kind, ...documents)),
+  ...every('user', 'view'),
+  ...every('service_account', 'view'),
+  ...every('access', 'explain'),
+]);
+
+/** Keeps secrets and cannot use them. */
+const secretManager: ReadonlySet<string> = new Set([
+  ...surroundings,
+  ...['secret', 'secret_manager'].flatMap((kind) => every(kind, ...documents)),
+]);
+
+/** A runner sees what its steps use, so whoever brings one must hold the use of it. */
+const runnerManager: ReadonlySet<string> = new Set([
+  ...surroundings,
+  ...every('runner', ...documents),
+  ...every('secret', 'access'),
+  ...every('connector', 'access'),
+]);
+
+const federationManager: ReadonlySet<string> = new Set([
+  ...surroundings,
+  ...['trusted_issuer', 'claim_mapping'].flatMap((kind) => every(kind, ...documents)),
+  ...every('session', 'view', 'delete'),
+  ...every('role', 'view'),
+  ...every('resource_group', 'view'),
+  ...every('access', 'explain'),
 ]);
 
 const entries: readonly Entry[] = [
@@ -22,6 +65,11 @@ const entries: readonly Entry[] = [
   role('org_viewer', 'Organization Viewer', { level: 'org', permissions: 'every_view' }),
   role('project_viewer', 'Project Viewer', { level: 'project', permissions: 'every_view' }),
   role('pipeline_executor', 'Pipeline Executor', { level: 'project', permissions: pipelineExecutor }),
+  role('audit_reader', 'Audit Reader', { level: 'account', permissions: auditReader }),
+  role('access_manager', 'Access Manager', { level: 'account', permissions: accessManager }),
+  role('secret_manager', 'Secret Manager', { level: 'account', permissions: secretManager }),
+  role('runner_manager', 'Runner Manager', { level: 'account', permissions: runnerManager }),
+  role('federation_manager', 'Federation Manager', { level: 'account', permissions: federationManager }),
   group('all_account_level_resources', 'All Account Level Resources', 'account', false),
   group('all_org_level_resources', 'All Organization Level Resources', 'org', false),
   group('all_project_level_resources', 'All Project Level Resources', 'project', false),

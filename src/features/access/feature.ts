@@ -1,6 +1,7 @@
 /** The door of access: its kinds, and the engine that the rest of the product asks. */
 import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
+import { announced } from './announced.ts';
 import { accessNoun } from './questions.ts';
 import { resourceGroupKind } from './resource-group-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
@@ -20,5 +21,5 @@ export { selectorFaults } from './selector-faults.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {
-  return { name: 'access', nouns: [accessNoun], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
+  return { name: 'access', nouns: [accessNoun, ...announced], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
 }

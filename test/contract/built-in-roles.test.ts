@@ -16,7 +16,7 @@ function holds(identifier: string): string[] {
 
 describe('a built-in role', () => {
   for (const level of ['account', 'org', 'project']) {
-    test(`${level}_viewer holds exactly every view of ${level}_admin`, () => {
+    test(`of viewers holds exactly every view of the administrator: ${level}`, () => {
       const views = holds(`${level}_admin`).filter((permission) => permission.endsWith('.view'));
       assert.ok(views.length > 5);
       assert.deepEqual(holds(`${level}_viewer`), views);
@@ -43,7 +43,7 @@ describe('a built-in role', () => {
     ['federation_manager', ['trusted_issuer.edit', 'claim_mapping.edit', 'session.delete'], ['role_binding.create', 'role.edit', 'secret.view']],
   ];
   for (const [role, has, lacks] of narrow) {
-    test(`${role} holds its own part and no more`, () => {
+    test(`that is narrow holds its own part and no more: ${role}`, () => {
       const held = holds(role);
       assert.deepEqual([has.filter((one) => !held.includes(one)), lacks.filter((one) => held.includes(one))], [[], []]);
     });

@@ -7,17 +7,25 @@ import type { BindingFacts, GroupFacts, PrincipalFacts } from './schema.ts';
 
 /**
  * True when a call would take the last enabled user or service account that is `account_admin` over everything, directly
- * or through groups. `system:bootstrap` is not counted, and an account that had none may stay without.
+ * or through groups. What ends by itself keeps nobody in charge, so only bindings without an end count; where none of
+ * those was there before, those that are still live do. `system:bootstrap` is not counted, and an account that had no
+ * administrator may stay without.
  */
 export function lastAdminGone(before: World, after: World, now: Date): boolean {
-  return !hasAdmin(after, now.getTime()) && hasAdmin(before, now.getTime());
+  const nowMs = now.getTime();
+  const counts = hasAdmin(before, forGood) ? forGood : (facts: BindingFacts) => facts.expiresAtMs === null || nowMs < facts.expiresAtMs;
+  return !hasAdmin(after, counts) && hasAdmin(before, counts);
 }
 
-function hasAdmin(world: World, nowMs: number): boolean {
+function forGood(facts: BindingFacts): boolean {
+  return facts.expiresAtMs === null;
+}
+
+function hasAdmin(world: World, counts: (facts: BindingFacts) => boolean): boolean {
   const seen = new Set<string>();
   return bindingsOfRole(world, accountAdminUid).some((binding) => {
     const facts = binding.facts as BindingFacts;
-    if (facts.disabled || (facts.expiresAtMs !== null && nowMs >= facts.expiresAtMs)) return false;
+    if (facts.disabled || !counts(facts)) return false;
     if (binding.scope !== accountScope || facts.resourceGroupUid !== everythingUid) return false;
     const subject = subjectEntry(world, facts.principal);
     return subject !== null && subject.scope === accountScope && reachesPerson(world, subject, seen);

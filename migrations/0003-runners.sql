@@ -25,6 +25,8 @@ create table runner_registration (
   labels jsonb not null,
   created_at timestamptz(3) not null,
   created_by text not null,
+  -- Credential it was made with, `kind:id`: when it is used, that one must still be good for making it. Null = by the server itself.
+  made_with text,
   expires_at timestamptz(3) not null,
   revoked_at timestamptz(3),
   -- Null until it was used; the runner that used it may ask again when the answer did not arrive.

@@ -22,6 +22,7 @@ import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
 import { trust, trustFeature } from '#features/trust/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
+import type { Caller } from '#kernel/caller.ts';
 import type { BackgroundJob, Manifest, Recogniser } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
@@ -68,6 +69,8 @@ export interface AppServices {
 export interface App {
   readonly kinds: Kinds;
   readonly operations: readonly AnyOperation[];
+  /** Every form a credential may have; no two fit the same token. */
+  readonly recognisers: readonly Recogniser[];
   readonly server: HttpServer;
   readonly snapshots: Snapshots;
   readonly desk: AttemptDesk;
@@ -138,6 +141,11 @@ export function createApp(services: AppServices): App {
   });
   const runnerDoor = runnersFeature({
     ...shared, desk, heartbeatMs: Math.ceil(config.leaseMs / 3), requestTimeoutMs: config.requestTimeoutMs, maxInFlight: config.maxInFlight,
+    stillMay: async ({ call, credential, checks }) => {
+      const { world, now } = call;
+      const caller = await again(recognisers, { accountId: call.account.id, ...credential, now });
+      return caller !== null && authorize({ kinds, caller, before: world, after: world, checks, now }).allowed;
+    },
   });
   manifests.push(
     trustFeature({
@@ -150,7 +158,8 @@ export function createApp(services: AppServices): App {
   );
   const unranked = manifests.filter((manifest) => !(features as readonly string[]).includes(manifest.name));
   assert(unranked.length === 0, `${unranked.map((manifest) => manifest.name).join(', ')} has no rank among the features`);
-  const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers: manifests.flatMap((manifest) => manifest.recognisers ?? []) });
+  const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
+  const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers });
   const sweeps: BackgroundJob[] = [
     { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() },
     { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) },
@@ -163,7 +172,7 @@ export function createApp(services: AppServices): App {
   ];
   const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
   return {
-    kinds, operations, server, snapshots, desk,
+    kinds, operations, recognisers, server, snapshots, desk,
     async start() {
       await snapshots.start();
       await desk.listen();
@@ -201,6 +210,12 @@ function createGate({ kinds, snapshots, account, record, refusals, recognisers }
     record,
     countAnonymous: (refused) => refusals.count(refused),
   };
+}
+
+/** The caller of a credential that was used before, as it is now; null = it is not accepted any more. */
+async function again(all: readonly Recogniser[], credential: { accountId: string; kind: string; id: string; now: Date }): Promise<Caller | null> {
+  const callers = await Promise.all(all.map(async (recogniser) => (await recogniser.again?.(credential)) ?? null));
+  return callers.find((caller) => caller !== null) ?? null;
 }
 
 /** At most one form may match: two would mean that a token could be read in two ways. */

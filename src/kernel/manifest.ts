@@ -9,6 +9,8 @@ export interface Recogniser {
   readonly matches: (token: string) => boolean;
   /** Null = this form, but not accepted; the caller learns nothing more. */
   readonly authenticate: (request: { readonly accountId: string; readonly token: string; readonly now: Date }) => Promise<Caller | null>;
+  /** The caller of a credential that was accepted before, as it would be now. Null = not of this form, or not accepted any more. */
+  readonly again?: (credential: { readonly accountId: string; readonly kind: string; readonly id: string; readonly now: Date }) => Promise<Caller | null>;
 }
 
 /** Work that goes on while the server runs; `run` returns when it has nothing to do. */

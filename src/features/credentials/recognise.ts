@@ -10,8 +10,8 @@ import type { Snapshots } from '#features/resources/feature.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Clock } from '#platform/clock.ts';
 import { withPatience } from '#platform/patience.ts';
-import type { Credential } from './store.ts';
-import { findLive } from './store.ts';
+import type { Credential, CredentialKind } from './store.ts';
+import { findById, findLive } from './store.ts';
 import { hashToken, isOurs, readToken } from './token-form.ts';
 
 const rememberMs = 500;
@@ -44,7 +44,7 @@ export function createTokenCache(services: { database: Database; clock: Clock })
   };
 }
 
-export function recognisers(services: { snapshots: Snapshots; tokens: TokenCache }): Recogniser[] {
+export function recognisers(services: { database: Database; snapshots: Snapshots; tokens: TokenCache }): Recogniser[] {
   return [
     {
       name: 'api_token',
@@ -54,6 +54,7 @@ export function recognisers(services: { snapshots: Snapshots; tokens: TokenCache
         const credential = kind === null ? null : await services.tokens.find(accountId, token, now);
         return credential === null || credential.kind !== kind ? null : callerOf(services.snapshots, credential);
       },
+      again: again(services, ['personal', 'service_account']),
     },
     {
       name: 'bootstrap',
@@ -63,8 +64,18 @@ export function recognisers(services: { snapshots: Snapshots; tokens: TokenCache
         const credential = await services.tokens.find(accountId, token, now);
         return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential);
       },
+      again: again(services, ['bootstrap']),
     },
   ];
+}
+
+function again({ database, snapshots }: { database: Database; snapshots: Snapshots }, kinds: readonly CredentialKind[]): NonNullable<Recogniser['again']> {
+  return async ({ accountId, kind, id, now }) => {
+    if (!(kinds as readonly string[]).includes(kind)) return null;
+    const credential = await findById(database.read, accountId, id);
+    if (credential === null || credential.kind !== kind || credential.revokedAt !== null) return null;
+    return credential.expiresAt !== null && credential.expiresAt <= now ? null : callerOf(snapshots, credential);
+  };
 }
 
 export function looksLikeJwt(token: string): boolean {

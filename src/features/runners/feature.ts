@@ -6,6 +6,7 @@ import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import { attemptOperations } from './attempt-operations.ts';
 import { runnerRecogniser } from './recognise.ts';
+import type { RegistrationServices } from './registration.ts';
 import { registrationOperations } from './registration.ts';
 import { runnerOperations } from './runner-operations.ts';
 import type { AttemptDesk } from './schema.ts';
@@ -19,6 +20,7 @@ export interface RunnerServices {
   readonly snapshots: Snapshots;
   readonly clock: Clock;
   readonly cursors: Cursors;
+  readonly stillMay: RegistrationServices['stillMay'];
   /** Where attempts live. */
   readonly desk: AttemptDesk;
   /** A third of a lease, so that two heartbeats may be lost. */

@@ -24,11 +24,13 @@ import { labels, protocolVersion, registerBody, registerUnsigned, registered, re
 import { sealFor } from './seal.ts';
 import type { Registration, Runner } from './store.ts';
 import {
-  findNamed, findRunner, insertRegistration, insertRunner, lockRegistration, nameTaken, revokeRegistration, sameKey, useRegistration,
+  findNamed, findRegistration, findRunner, insertRegistration, insertRunner, nameTaken, revokeRegistration, sameKey, useRegistration,
 } from './store.ts';
 
 export interface RegistrationServices {
   readonly database: Database;
+  /** Whether a credential that was accepted before is still accepted, and its caller still passes these checks. */
+  readonly stillMay: (act: { readonly call: Call; readonly credential: { readonly kind: string; readonly id: string }; readonly checks: readonly Check[] }) => Promise<boolean>;
 }
 
 const registerPath = '/runners:register';
@@ -63,7 +65,7 @@ export function registrationOperations(services: RegistrationServices): AnyOpera
       plan: async (call: Call, { body }: { body: z.infer<typeof newRegistration> }) => {
         if (!call.world.hasScope(call.scope)) throw refusal('access.not_found');
         const name = body.identifier ?? madeUpName((bytes) => call.random(bytes));
-        const checks = trustChecks({ permission: 'runner.create', target: runnerTarget(call.scope, name) });
+        const checks = creationChecks(call.scope, name);
         return { checks, before: call.world, after: call.world.overlay([]), found: name };
       },
     },
@@ -73,12 +75,12 @@ export function registrationOperations(services: RegistrationServices): AnyOpera
       if ((await findNamed(services.database.read, call.account.id, { scope: call.scope, identifier: name })) !== null) throw nameTaken(name);
       const expiresAt = new Date(call.now.getTime() + durationSeconds(body.ttl) * 1_000);
       const { caller } = call;
-      if (caller.credential.kind !== 'bootstrap' && caller.expiresAt !== null && expiresAt > caller.expiresAt) {
+      if (caller.expiresAt !== null && expiresAt > caller.expiresAt) {
         throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the token would outlive the credential that makes it, which ends at ${caller.expiresAt.toISOString()}` }] });
       }
       const registration: Registration = {
         accountId: call.account.id, id: call.uid(), scope: call.scope, identifier: name, labels: body.labels,
-        createdAt: call.now, createdBy: authorOf(caller), expiresAt,
+        createdAt: call.now, createdBy: authorOf(caller), madeWith: caller.credential, expiresAt,
       };
       return { registration, token: makeToken((bytes) => call.random(bytes)) };
     },
@@ -126,6 +128,7 @@ export function registrationOperations(services: RegistrationServices): AnyOpera
     dialect: 'runner',
     prepare: async (call, { body }) => {
       checkProof(call, body);
+      await refuseDisowned(services, call, hashToken(body.token));
       const id = call.uid();
       await sealFor({ id, sealingKey: body.sealingKey }, null).catch((cause: unknown) => {
         throw refusal('request.invalid', { errors: [{ pointer: '/sealingKey', message: 'nothing can be sealed to this key' }], cause });
@@ -149,7 +152,7 @@ export async function registerLocal(
   const token = makeToken(randomness.bytes);
   const registration: Registration = {
     accountId: account.id, id: randomness.uid(), scope: accountScope, identifier: `local_${randomness.bytes(4).toString('hex')}`, labels: runner.labels,
-    createdAt: now, createdBy: 'system:serve', expiresAt: new Date(now.getTime() + localTtlMs),
+    createdAt: now, createdBy: 'system:serve', madeWith: null, expiresAt: new Date(now.getTime() + localTtlMs),
   };
   await database.transaction(async (tx) => {
     await insertRegistration(tx, { ...registration, hash: hashToken(token) });
@@ -162,6 +165,10 @@ export async function registerLocal(
 
 export function runnerTarget(scope: ScopePath, name: string | null): Target {
   return { kind: 'runner', scope, identifier: name, tags: {}, attributes: {} };
+}
+
+function creationChecks(scope: ScopePath, name: string): Check[] {
+  return trustChecks({ permission: 'runner.create', target: runnerTarget(scope, name) });
 }
 
 /** A runner of a scope is handed every secret and connector its steps use, so whoever brings one holds them (CONTRACTS §5). */
@@ -191,8 +198,19 @@ function checkProof(call: Call, body: RegisterBody): void {
   if (!rightRequest || !isGenuine(read, body.signingKey, call.now)) throw refusal('credential.invalid', { because: 'the proof of a registration does not hold' });
 }
 
+/** What nobody may make any more is worth nothing: the maker is asked about again as if the token were made now. */
+async function refuseDisowned({ database, stillMay }: RegistrationServices, call: Call, hash: Buffer): Promise<void> {
+  const registration = await findRegistration(database.read, call.account.id, hash, { locked: false });
+  if (registration === null) throw refusal('credential.invalid', { because: 'no such registration' });
+  const { madeWith, runnerId, scope, identifier: name } = registration;
+  if (madeWith === null || runnerId !== null) return;
+  if (!(await stillMay({ call, credential: madeWith, checks: creationChecks(scope, name) }))) {
+    throw refusal('credential.invalid', { because: 'whoever made the registration may not make it any more' });
+  }
+}
+
 async function takeRegistration(tx: Tx, call: Call, { body, id }: { readonly body: RegisterBody; readonly id: string }): Promise<Runner> {
-  const registration = await lockRegistration(tx, call.account.id, hashToken(body.token));
+  const registration = await findRegistration(tx, call.account.id, hashToken(body.token), { locked: true });
   if (registration === null || registration.revoked) throw refusal('credential.invalid', { because: 'no such registration' });
   if (registration.runnerId !== null) {
     // The answer may not have arrived: the same keys get it again, nobody else does.

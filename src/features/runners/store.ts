@@ -31,7 +31,16 @@ export interface Registration {
   readonly labels: readonly string[];
   readonly createdAt: Date;
   readonly createdBy: string;
+  /** The credential it was made with; null = by the server itself. */
+  readonly madeWith: { readonly kind: string; readonly id: string } | null;
   readonly expiresAt: Date;
+}
+
+/** A registration with what became of it. */
+export interface FoundRegistration extends Registration {
+  readonly revoked: boolean;
+  /** Null until it was used. */
+  readonly runnerId: string | null;
 }
 
 const seenEveryMs = 15_000;
@@ -90,19 +99,26 @@ export async function insertRegistration(tx: Tx, registration: Registration & { 
   await tx.insertInto('runner_registration').values({
     account_id: registration.accountId, id: registration.id, hash: registration.hash, scope: registration.scope, identifier: registration.identifier,
     labels: JSON.stringify(registration.labels), created_at: registration.createdAt, created_by: registration.createdBy,
+    made_with: registration.madeWith === null ? null : `${registration.madeWith.kind}:${registration.madeWith.id}`,
     expires_at: registration.expiresAt, revoked_at: null, runner_id: null,
   }).execute();
 }
 
-/** Locked, so that of two that bring the same token one waits and finds it used. */
-export async function lockRegistration(tx: Tx, accountId: string, hash: Buffer): Promise<(Registration & { revoked: boolean; runnerId: string | null }) | null> {
-  const row = await tx.selectFrom('runner_registration').selectAll()
-    .where('account_id', '=', accountId).where('hash', '=', hash).forUpdate().executeTakeFirst();
+/** With `locked`, of two that bring the same token one waits and finds it used. */
+export async function findRegistration(reader: Reader, accountId: string, hash: Buffer, { locked }: { readonly locked: boolean }): Promise<FoundRegistration | null> {
+  const query = reader.selectFrom('runner_registration').selectAll().where('account_id', '=', accountId).where('hash', '=', hash);
+  const row = await (locked ? query.forUpdate() : query).executeTakeFirst();
   if (row === undefined) return null;
   return {
     accountId: row.account_id, id: row.id, scope: row.scope, identifier: row.identifier, labels: row.labels as unknown as string[],
-    createdAt: row.created_at, createdBy: row.created_by, expiresAt: row.expires_at, revoked: row.revoked_at !== null, runnerId: row.runner_id,
+    createdAt: row.created_at, createdBy: row.created_by, madeWith: row.made_with === null ? null : credentialOf(row.made_with),
+    expiresAt: row.expires_at, revoked: row.revoked_at !== null, runnerId: row.runner_id,
   };
+}
+
+function credentialOf(text: string): { kind: string; id: string } {
+  const colon = text.indexOf(':');
+  return { kind: text.slice(0, colon), id: text.slice(colon + 1) };
 }
 
 export async function useRegistration(tx: Tx, registration: Registration, runnerId: string): Promise<void> {

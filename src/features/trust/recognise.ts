@@ -22,6 +22,7 @@ export function sessionRecogniser(services: LiveServices & { readonly tokens: Se
       const id = await services.tokens.verify(accountId, token, now);
       return id === null ? null : (await liveSession(services, accountId, id, now))?.caller ?? null;
     },
+    again: async ({ accountId, kind, id, now }) => (kind === 'session' ? (await liveSession(services, accountId, id, now))?.caller ?? null : null),
   };
 }
 

@@ -82,6 +82,6 @@ export interface Tables {
   };
   runner_registration: {
     account_id: string; id: string; hash: Bytes; scope: string; identifier: string; labels: Json;
-    created_at: Date; created_by: string; expires_at: Date; revoked_at: Date | null; runner_id: string | null;
+    created_at: Date; created_by: string; made_with: string | null; expires_at: Date; revoked_at: Date | null; runner_id: string | null;
   };
 }

@@ -20,9 +20,11 @@ interface ReadToken {
   readonly signature: Buffer;
 }
 
-/** Whether this is the form of a request token at all; decides nothing else. */
+/** Whether this is the form of a request token at all, three parts with its header; decides nothing else. */
 export function isRequestToken(token: string): boolean {
-  return readPart(token.slice(0, Math.max(0, token.indexOf('.'))), requestTokenHeader) !== null;
+  if (token.length > maxTokenBytes) return false;
+  const parts = token.split('.');
+  return parts.length === 3 && readPart(parts[0]!, requestTokenHeader) !== null;
 }
 
 /** What an unverified token says about its maker, to find the key by. */

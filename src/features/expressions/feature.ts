@@ -1,5 +1,5 @@
 /** The expression language, for the features that come after. */
 export {
-  compileTemplate, contextFrom, deliver, evaluate, fieldErrorOf, functionTable, marked, notYet, ownFunctions, parseRuntimeInput, textOf, trusted, untrusted, valueOf, writtenNeeds,
+  callsDelivery, compileTemplate, contextFrom, deliver, evaluate, fieldErrorOf, functionTable, marked, notYet, ownFunctions, parseRuntimeInput, textOf, trusted, untrusted, valueOf, writtenNeeds,
 } from './language.ts';
 export type { ContextTree, RuntimeInput, Template } from './language.ts';

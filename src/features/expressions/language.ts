@@ -8,6 +8,6 @@ export { fieldErrorOf } from './place.ts';
 export type { Place } from './place.ts';
 export { parseRuntimeInput } from './runtime-input.ts';
 export type { RuntimeInput } from './runtime-input.ts';
-export { compileTemplate, writtenNeeds } from './template.ts';
+export { callsDelivery, compileTemplate, writtenNeeds } from './template.ts';
 export type { Template } from './template.ts';
 export { textOf, trusted, untrusted, valueOf } from './value.ts';

@@ -33,18 +33,27 @@ export function compileTemplate(text: string, options: { functions: FunctionTabl
  * start, when a later step's expressions have no values yet. Calls with computed arguments are not in the list.
  */
 export function writtenNeeds(template: Template): readonly Need[] {
-  const needs: Need[] = [];
-  const waiting: Node[] = [template.root];
+  return deliveryCalls(template).flatMap((call) => {
+    const args = constantArguments(call);
+    const { line, column } = placeIn(template.source, call.at);
+    return args === undefined ? [] : [{ function: call.name, args, line, column }];
+  });
+}
+
+/** Whether anything of it is known only at delivery, whatever its conditions turn out to be. */
+export function callsDelivery(template: Template): boolean {
+  return deliveryCalls(template).length > 0;
+}
+
+function deliveryCalls({ root, functions }: Template): readonly Call<Node>[] {
+  const calls: Call<Node>[] = [];
+  const waiting: Node[] = [root];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
     if (node.type === 'constant' || node.type === 'text') continue;
-    if (node.type === 'call' && template.functions.get(node.name)?.phase === 'delivery') {
-      const args = constantArguments(node);
-      const { line, column } = placeIn(template.source, node.at);
-      if (args !== undefined) needs.push({ function: node.name, args, line, column });
-    }
+    if (node.type === 'call' && functions.get(node.name)?.phase === 'delivery') calls.push(node);
     waiting.push(...(node.type === 'path' ? node.keys : operandsOf<Node>(node)));
   }
-  return needs.reverse();
+  return calls.reverse();
 }
 
 function constantArguments({ args }: Call<Node>): readonly Data[] | undefined {

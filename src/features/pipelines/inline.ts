@@ -4,7 +4,7 @@
  */
 import type { FieldError } from '#kernel/errors.ts';
 import { bounds } from './document.ts';
-import { compileField, inField } from './language.ts';
+import { callsDelivery, compileField, inField } from './language.ts';
 import type { ExpressionFunction, FunctionTable } from './language.ts';
 import { placeOf } from './paths.ts';
 import type { Plan, PlanField, PlanVariable } from './plan.ts';
@@ -20,7 +20,6 @@ export const outputFunction: ExpressionFunction = {
 
 const use = /<\+\s*((?:pipeline|stage|execution|steps)(?:\.[A-Za-z_$][A-Za-z0-9_$]*)+)\s*>/g;
 const useAlone = /^<\+\s*((?:pipeline|stage|execution|steps)(?:\.[A-Za-z_$][A-Za-z0-9_$]*)+)\s*>$/;
-const call = /([a-z][A-Za-z0-9]*(?:\.[a-z][A-Za-z0-9]*)+)\s*\(/g;
 
 export function inlineDeferred(plan: Plan, functions: FunctionTable, errors: FieldError[]): Plan {
   const run: Run = { plan, functions, errors, known: new Map() };
@@ -89,17 +88,16 @@ function standIn(run: Run, stage: string | null, path: string): StandIn | null {
   const { field } = variable;
   if (!('text' in field)) return null;
   const text = expand(run, { ...field, stage: place.stage });
-  const found = mentionsDelivery(text, run.functions) ? { text, one: isOneExpression(text, run.functions) } : null;
+  const found = standInOf(text, run.functions);
   run.known.set(variable, found);
   return found;
 }
 
-function mentionsDelivery(text: string, functions: FunctionTable): boolean {
-  return [...text.matchAll(call)].some(([, name]) => functions.get(name!)?.phase === 'delivery');
-}
-
-/** One `<+…>` and nothing around it can stand inside another expression; anything else only alone. */
-function isOneExpression(text: string, functions: FunctionTable): boolean {
+/** Null when nothing is delivered for it, or it cannot be read, which is told where it stands. */
+function standInOf(text: string, functions: FunctionTable): StandIn | null {
+  if (!text.includes('<+')) return null;
   const template = inField('', [], () => compileField(text.trim(), functions));
-  return template !== undefined && template.root.type !== 'join' && template.root.type !== 'text';
+  if (template === undefined || !callsDelivery(template)) return null;
+  // One `<+…>` and nothing around it can stand inside another expression; anything else only alone.
+  return { text, one: template.root.type !== 'join' && template.root.type !== 'text' };
 }

@@ -6,7 +6,7 @@ import { Refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 
 export {
-  contextFrom, evaluate, marked, notYet, textOf, untrusted, valueOf, writtenNeeds,
+  callsDelivery, contextFrom, evaluate, marked, notYet, textOf, untrusted, valueOf, writtenNeeds,
 } from '#features/expressions/feature.ts';
 export type { ContextTree, RuntimeInput, Template } from '#features/expressions/feature.ts';
 export type {

@@ -225,6 +225,20 @@ test('hostile: a chain of a hundred variables is refused, a short one is not', (
   assert.match(('errors' in long && long.errors[0]?.message) || '', /in a row/);
 });
 
+test('hostile: long words and dots in many variables do not stop the server', () => {
+  // What looks for calls in them must not look from each of their places anew; the time limit of the tests tells.
+  const values = ['a'.repeat(60_000), 'a.'.repeat(30_000), `<+${' '.repeat(60_000)}`, `<+pipeline${'.a'.repeat(30_000)}`].map((text) => `${text} <+pipeline.name>`);
+  const variables = Array.from({ length: 24 }, (_, i) => `    - { name: v${i}, type: String, value: ${JSON.stringify(values[i % values.length])} }\n`).join('');
+  const uses = Array.from({ length: 24 }, (_, i) => `V${i}: <+pipeline.variables.v${i}>`).join(', ');
+  const result = compile(stageOf(`- step: { identifier: a, type: Run, spec: { command: x, envVariables: { ${uses} } } }`, `  variables:\n${variables}`));
+  assert.ok('errors' in result && result.errors.length > 0);
+});
+
+test('a secret is found however its call is spaced', () => {
+  const plan = planOf(stageOf('- step: { identifier: a, type: Run, spec: { command: x, envVariables: { V: <+pipeline.variables.v> } } }', `  variables: [ { name: v, type: String, value: '<+ secrets . getValue ( "x" ) >' } ]\n`));
+  assert.deepEqual(plan.steps[0]!.environment.map(({ field }) => 'text' in field && field.text), ['<+ secrets . getValue ( "x" ) >']);
+});
+
 test('a document that is none is refused like one that does not fit', () => {
   for (const document of [null, 1, 'x', [], { pipeline: null }]) {
     const result = compilePlan({ document, scope: 'payments/checkout', identifier: 'p', revision: { uid: 'u', version: 1, sha256: 's' }, inputs: {}, functions });

@@ -19,6 +19,7 @@ export const catalogue = {
   'request.headers_too_large': { status: 431, title: 'the headers of the request are too large', help: 'send fewer or shorter headers' },
   'request.unsupported_type': { status: 415, title: 'this content type is not accepted here', help: 'use the content type the endpoint documents', oauth: 'invalid_request' },
   'request.timeout': { status: 408, title: 'the request took too long', help: 'send it again', retryable: true },
+  'request.abandoned': { status: 499, title: 'the client left before the answer', help: 'wait for the answer; nobody reads this one', retryable: true },
   'request.method': { status: 405, title: 'this method is not offered here', help: 'see /openapi.json for what is' },
   'request.idempotency_conflict': { status: 409, title: 'this idempotency key was used for another request', help: 'use a new `Idempotency-Key`' },
   'request.rate_limited': { status: 429, title: 'too many requests', help: 'wait as long as `Retry-After` says', retryable: true, oauth: 'temporarily_unavailable' },

@@ -37,6 +37,7 @@ export interface Call {
   readonly caller: Caller;
   readonly callerIfAny: Caller | null;
   readonly log: Log;
+  /** Ends when nobody waits for the answer any more: the time is over, or the client has left. */
   readonly signal: AbortSignal;
   /** Of the peer, or of the client a trusted proxy names. */
   readonly address: string;

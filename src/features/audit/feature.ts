@@ -58,7 +58,7 @@ export function auditFeature(given: AuditServices): Manifest {
     access: { shape: 'plan', plan: async (call: Call) => ({ checks: everywhere(call), before: call.world, after: call.world.overlay([]), found: undefined }) },
     audit: null,
     dialect: 'api',
-    prepare: (call, { query }) => exportBatchAfter(services, call.account.id, query.after),
+    prepare: (call, { query }) => exportBatchAfter(services, call, query.after),
   });
 
   const verify = operation({
@@ -71,7 +71,7 @@ export function auditFeature(given: AuditServices): Manifest {
     access: on('audit.view', auditTarget),
     audit: null,
     dialect: 'api',
-    prepare: (call) => verifyOnline(services, call.account.id),
+    prepare: (call) => verifyOnline(services, call),
   });
 
   return {
@@ -84,14 +84,14 @@ export function auditFeature(given: AuditServices): Manifest {
   };
 }
 
-async function verifyOnline(services: OwnServices, accountId: string): Promise<Verification> {
+async function verifyOnline(services: OwnServices, { account: { id: accountId }, signal }: Call): Promise<Verification> {
   await sequenceAccount(services, accountId, { wait: true });
   const anchor = services.signed.get(accountId);
   const keys = await services.keyring.publicKeys(accountId, 'checkpoint');
   // Of one moment: the sequencer goes on meanwhile.
   return services.database.transaction(async (tx) => verifyTrail({
     accountId,
-    rows: trail(tx, accountId),
+    rows: trail(tx, accountId, { signal }),
     checkpoints: await checkpoints(tx, accountId),
     keys,
     anchors: anchor === undefined ? [] : [anchor],
@@ -198,10 +198,10 @@ function viewOf({ event, personal, commitments, seq }: ListedEvent): z.infer<typ
   };
 }
 
-async function exportBatchAfter(services: AuditServices, accountId: string, after: number) {
+async function exportBatchAfter(services: AuditServices, { account: { id: accountId }, signal }: Call, after: number) {
   const rows: unknown[] = [];
   let last = after;
-  for await (const row of trail(services.database.read, accountId, after)) {
+  for await (const row of trail(services.database.read, accountId, { after, signal })) {
     rows.push(exportedRow(row));
     last = row.seq;
     if (rows.length === exportBatch) break;

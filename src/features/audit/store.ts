@@ -67,10 +67,11 @@ export async function listEvents(reader: Reader, accountId: string, filter: Audi
   return rows.map((row) => ({ ...fieldsOf(row), seq: row.seq }));
 }
 
-/** The trail from `after` on in order of `seq`, in bounded batches. Rows not yet numbered are not in it. */
-export async function* trail(reader: Reader, accountId: string, after = 0): AsyncGenerator<VerifiableRow> {
+/** The trail from `after` on in order of `seq`, in bounded batches until `signal` ends. Rows not yet numbered are not in it. */
+export async function* trail(reader: Reader, accountId: string, { after = 0, signal }: { readonly after?: number; readonly signal: AbortSignal }): AsyncGenerator<VerifiableRow> {
   const batch = 1_000;
   for (let seq = after; ; ) {
+    signal.throwIfAborted();
     const rows = await reader.selectFrom('audit_leaf as l')
       .innerJoin('audit_event as e', (join) => join.onRef('e.account_id', '=', 'l.account_id').onRef('e.at', '=', 'l.event_at').onRef('e.id', '=', 'l.event_id'))
       .selectAll('e').select(['l.seq', 'l.link'])

@@ -80,6 +80,8 @@ async function tryLease(services: ClaimServices, request: ClaimRequest, candidat
   return services.database.transaction(async (tx) => {
     const execution = await lockExecution(tx, place);
     const row = await tx.selectFrom('attempt').selectAll().where('account_id', '=', accountId).where('id', '=', candidate.id).forUpdate().skipLocked().executeTakeFirst();
+    // Whoever waited for the locks may have lost its connection meanwhile.
+    request.signal?.throwIfAborted();
     if (execution === null || row?.status !== 'offered') return null;
     const attempt = attemptOf(row);
     const prepared = preparation(services, { execution, attempt, now }, ready);

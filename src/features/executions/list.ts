@@ -42,14 +42,15 @@ async function listPage({ database, cursors }: ListServices, call: Call, query: 
   const shown = found.slice(0, query.limit);
   const last = shown.at(-1);
   return {
-    items: await itemsOf(database, call.account.id, shown.map(({ id }) => id)),
+    items: await itemsOf(database, call, shown.map(({ id }) => id)),
     next: found.length > query.limit && last !== undefined ? cursors.encode(binding, `${last.at.toISOString()} ${last.id}`) : null,
   };
 }
 
-async function itemsOf({ read }: ListServices['database'], accountId: string, ids: readonly string[]): Promise<ExecutionItem[]> {
+async function itemsOf({ read }: ListServices['database'], { account: { id: accountId }, signal }: Call, ids: readonly string[]): Promise<ExecutionItem[]> {
   const items: ExecutionItem[] = [];
   for (let from = 0; from < ids.length; from += loadedAtOnce) {
+    signal.throwIfAborted();
     const some = ids.slice(from, from + loadedAtOnce);
     const executions = await loadExecutions(read, accountId, some);
     const attempts = await attemptsOfAll(read, accountId, some);

@@ -128,6 +128,7 @@ async function listPage({ database, cursors }: RunnerOperationServices, call: Ca
   const shown: Runner[] = [];
   let after = query.cursor === undefined ? '' : cursors.decode(binding, query.cursor);
   for (;;) {
+    call.signal.throwIfAborted();
     const found = await listRunners(database.read, call.account.id, call.scope, { after, limit: batch });
     for (const runner of found) {
       after = runner.identifier;

@@ -207,6 +207,8 @@ export interface ClaimRequest {
   readonly labels: readonly string[];
   readonly claimId: string;
   readonly now: Date;
+  /** Ends when nobody waits for the answer; then nothing is leased. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ClaimedAttempt {

@@ -14,6 +14,7 @@ import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { IdempotencyKey } from './idempotency.ts';
 import { callerHash, keepAnswer, requestHash, takeKey } from './idempotency.ts';
+import type { Awaiting } from './in-flight.ts';
 import { fieldErrors } from './problem.ts';
 import { refusalRow, refuseCheck, refuseMissing, refuseQuestion } from './refuse.ts';
 import type { RequestContent } from './request.ts';
@@ -64,7 +65,7 @@ export interface RawRequest {
   /** Null = none; empty = one that cannot be accepted. */
   readonly token: string | null;
   readonly address: string;
-  readonly signal: AbortSignal;
+  readonly awaiting: Awaiting;
   readonly log: Log;
   /** Takes from the caller's rate. */
   readonly admit: (caller: Caller) => Promise<void>;
@@ -117,6 +118,7 @@ async function performFor(services: PipelineServices, operation: AnyOperation, r
         if (run >= maxRuns) throw refusal('resource.conflict', { because: 'the access facts moved on every attempt' });
         minRevision = Math.max(minRevision ?? 0, error.revision);
         leave ??= await services.turns.take(fixed.account.id);
+        call.signal.throwIfAborted();
       }
     }
   } finally {
@@ -185,7 +187,9 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
     callerIfAny: caller,
     revision: world?.revision ?? 0,
     log: request.log,
-    signal: request.signal,
+    get signal() {
+      return request.awaiting.signal;
+    },
     address: request.address,
     ifMatch: fixed.content.ifMatch,
     acts,
@@ -213,6 +217,8 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
     throw error;
   }
   if (operation.write === undefined) return asReply(prepared, operation);
+  // Who was told that it took too long, or has left, is not to find later that it was done after all.
+  call.signal.throwIfAborted();
   const key = keyOf(operation, call, input, content.idempotencyKey);
   const answer = await services.database.transaction(async (tx) => {
     call.acts.length = 0;

@@ -10,6 +10,8 @@ import { levels } from '#kernel/scope.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import { answerBroken, fromFastify, send, sendError } from './answers.ts';
+import type { Awaiting } from './in-flight.ts';
+import { createInFlight } from './in-flight.ts';
 import type { Rates } from './limits.ts';
 import type { PipelineServices, RawRequest } from './pipeline.ts';
 import { perform } from './pipeline.ts';
@@ -41,29 +43,24 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
   const services: ServerServices = { ...given, turns: createTurns() };
   const { config, log } = services;
   const fastify = newFastify(services);
-  /** Requests whose head was read and whose answer is not sent, and operations under way, also of clients that left. */
-  const inFlight = { requests: 0, operations: 0 };
+  const inFlight = createInFlight(config.requestTimeoutMs);
   let draining = false;
 
   fastify.addHook('onRequest', (request, reply, next) => {
-    inFlight.requests += 1;
-    reply.raw.once('close', () => (inFlight.requests -= 1));
+    inFlight.enter(reply.raw);
     if (request.raw.rawHeaders.length > 2 * maxHeaders) return next(refusal('request.headers_too_large', { say: `send at most ${maxHeaders} headers` }));
     if (draining) {
       reply.header('connection', 'close');
       return next(refusal('server.draining', { retryAfterSeconds: 1 }));
     }
-    if (inFlight.requests > config.maxInFlight && !unlimited.has(request.routeOptions.url ?? '')) return next(refusal('server.busy', { retryAfterSeconds: 1 }));
+    if (inFlight.count > config.maxInFlight && !unlimited.has(request.routeOptions.url ?? '')) return next(refusal('server.busy', { retryAfterSeconds: 1 }));
     next();
   });
 
   const handle = async (operation: AnyOperation, levelsOfPath: readonly string[], request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const started = services.clock.monotonicMs();
-    const signal = AbortSignal.timeout(config.requestTimeoutMs);
-    inFlight.operations += 1;
-    const work = perform(services, operation, rawRequest(services, operation, { levelsOfPath, request, signal })).finally(() => (inFlight.operations -= 1));
     try {
-      const result = await withDeadline(signal, work);
+      const result = await inFlight.attend(reply.raw, (awaiting) => perform(services, operation, rawRequest(services, operation, { levelsOfPath, request, awaiting })));
       services.metrics.requests.inc({ operation: operation.name, status: String(result.status) });
       return send(reply, request, result);
     } catch (error) {
@@ -86,7 +83,7 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
       draining = true;
       log.info('draining');
       const endMs = services.clock.monotonicMs() + drainMs;
-      while (inFlight.requests + inFlight.operations > 0 && services.clock.monotonicMs() < endMs) await sleep(20);
+      while (inFlight.count > 0 && services.clock.monotonicMs() < endMs) await sleep(20);
       // What is left had its time: a client that never finishes its request would hold the process for ever.
       const closed = fastify.close();
       fastify.server.closeAllConnections();
@@ -171,10 +168,10 @@ export function routesOf(operation: AnyOperation): readonly { readonly url: stri
 interface Incoming {
   readonly levelsOfPath: readonly string[];
   readonly request: FastifyRequest;
-  readonly signal: AbortSignal;
+  readonly awaiting: Awaiting;
 }
 
-function rawRequest(services: ServerServices, operation: AnyOperation, { levelsOfPath, request, signal }: Incoming): RawRequest {
+function rawRequest(services: ServerServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
   const { account } = request.params as Record<string, string | undefined>;
   const { requestsPerSecond: perSecond, requestBurst: burst, trustedProxies } = services.config;
   return {
@@ -183,17 +180,9 @@ function rawRequest(services: ServerServices, operation: AnyOperation, { levelsO
     scope: scopeOf(request),
     token: bearerToken(request),
     address: clientAddress(request, trustedProxies),
-    signal,
+    awaiting,
     log: services.log.child({ requestId: request.id, operation: operation.name }),
     admit: ({ accountId, principal }: Caller) => services.rates.take(`caller:${accountId}:${principal.type}:${principal.uid}`, { perSecond, burst }),
     read: () => readContent(operation, request),
   };
-}
-
-function withDeadline<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => reject(refusal('request.timeout'));
-    signal.addEventListener('abort', late, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', late));
-  });
 }

@@ -2,6 +2,7 @@
  * Documents as the naive evaluator keeps them: in one list, each with its uid and with what its references meant when it
  * was saved. Nothing of the product's own reading of scopes and references is used here, so that a mistake in it shows.
  */
+import { builtins } from '#features/access/builtins.ts';
 import type { Manifest } from '#features/resources/schema.ts';
 
 export interface Stored {
@@ -11,9 +12,8 @@ export interface Stored {
   readonly meant: ReadonlyMap<string, string>;
 }
 
-export const builtInRoles: readonly string[] = [
-  'account_admin', 'org_admin', 'project_admin', 'account_viewer', 'org_viewer', 'project_viewer', 'pipeline_executor',
-];
+/** Which there are, and what those that list permissions list, the product says; what the others mean, the contract. */
+export const builtInRoles: readonly string[] = builtins('role').map(({ identifier }) => identifier);
 export const builtInGroups: readonly string[] = [
   'all_account_level_resources', 'all_org_level_resources', 'all_project_level_resources', 'all_resources_including_child_scopes',
 ];

@@ -2,6 +2,7 @@
  * CONTRACTS §4 read word by word: slow, without an index, on documents. The number at the end of a line is the rule it
  * follows. The engine must give the same answers; where the two differ, the text of the contract decides who is wrong.
  */
+import { builtin } from '#features/access/feature.ts';
 import type { Bound } from '#kernel/caller.ts';
 import type { Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
@@ -71,7 +72,7 @@ function isPermission({ kinds }: NaiveWorld, permission: string): boolean {
 function grantors(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
   if (asker.type === 'user' || asker.type === 'service_account') return bindingsThatAllow(world, asker, asked); // 7: a group is never a caller
   if (asker.type === 'workload' && asker.session !== undefined) return mappingsThatAllow(world, asker.session, asked);
-  if (asker.type === 'system' && asker.uid === 'bootstrap') return ['bootstrap']; // CONTRACTS §1: `account_admin`, over all
+  if (asker.type === 'system' && asker.uid === 'bootstrap') return ['system:bootstrap']; // CONTRACTS §1: `account_admin`, over all
   return []; // 13
 }
 
@@ -232,9 +233,13 @@ function roleOf(world: NaiveWorld, uid: string | undefined): HeldRole | null {
   return { level, holds: (permission) => permissions.includes(permission) }; // 2
 }
 
+/** `*_admin` and `*_viewer` are words of the contract; the others list their permissions, which is data. */
 function builtInRole({ kinds }: NaiveWorld, name: string): HeldRole {
-  if (name === 'pipeline_executor') return { level: 'project', holds: (permission) => executorHolds(permission) };
   const [level, rank] = name.split('_') as [string, string];
+  if (!['account', 'org', 'project'].includes(level)) {
+    const listed = builtin('role', name)!.facts as { level: string; permissions: ReadonlySet<string> };
+    return { level: listed.level, holds: (permission) => listed.permissions.has(permission) };
+  }
   const isOfItsLevels = (permission: string) => {
     const noun = kinds.nouns.get(permission.split('.')[0]!)!;
     // An org lies in itself too (9), and so does a project: each belongs to its own level as well as to its parent's.
@@ -242,12 +247,6 @@ function builtInRole({ kinds }: NaiveWorld, name: string): HeldRole {
     return [...noun.levels, ...own].some((at) => depthOf(at) >= depthOf(level));
   };
   return { level, holds: (permission) => isOfItsLevels(permission) && (rank === 'admin' || permission.endsWith('.view')) }; // 2
-}
-
-function executorHolds(permission: string): boolean {
-  const used = ['secret', 'connector', 'service', 'environment', 'template'];
-  const [kind, verb] = permission.split('.') as [string, string];
-  return (kind === 'pipeline' && ['view', 'execute'].includes(verb)) || (used.includes(kind) && ['view', 'access'].includes(verb));
 }
 
 /** Bounds are or-ed; each must allow by itself. They know no claims, so a condition on one never holds. */

@@ -1,0 +1,91 @@
+/** The engine against the contract read naively: random accounts, random changes, questions near the edge. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { evaluate } from '#features/access/feature.ts';
+import type { Decision } from '#kernel/decision.ts';
+import type { World } from '#kernel/world.ts';
+import { createKinds } from '../../src/app.ts';
+import { runs } from '../mode.ts';
+import { seed } from '../seed.ts';
+import { History } from './history.ts';
+import { isGroupPath, naiveAnswer } from './naive-evaluator.ts';
+import type { NaiveAnswer } from './naive-evaluator.ts';
+import type { RandomQuestion } from './random-question.ts';
+import { randomQuestion } from './random-question.ts';
+import { Random } from './random.ts';
+import { smallest } from './smallest.ts';
+
+const kinds = createKinds();
+const roundsPerAccount = 6;
+const questionsPerRound = 60;
+
+it(`the engine answers as the contract read naively does, after every change and over every overlay (seed ${seed})`, () => {
+  const wanted = runs(100_000, 3_000_000);
+  const counted = { asked: 0, allowed: 0 };
+  for (let account = 0; counted.asked < wanted; account++) {
+    const random = new Random(seed + account * 7_919);
+    const history = new History(kinds, random);
+    for (let round = 0; round < roundsPerAccount; round++) oneRound(history, { label: `seed ${seed}, account ${account}, round ${round}`, counted });
+  }
+  // A generator that only makes questions with one answer would prove nothing.
+  const share = counted.allowed / counted.asked;
+  assert.ok(share > 0.3 && share < 0.7, `${(share * 100).toFixed(1)} % were allowed`);
+});
+
+function oneRound(history: History, { label, counted }: { label: string; counted: { asked: number; allowed: number } }): void {
+  const { random, world } = history;
+  const old = drawn(history, 10).map((question) => ({ question, before: answer(history, world, question) }));
+  const changes = history.change(random.whole(8));
+  const over = overlaid(history, changes);
+  const asked = drawn(history, questionsPerRound).map((question) => ({ question, naive: naive(history, question), overlay: answer(history, over, question) }));
+  for (const { question, before } of old) assert.deepEqual(answer(history, world, question), before, `${label}: an overlay changed the world under it`);
+
+  history.commit(changes);
+  const fresh = history.loadedFresh();
+  for (const { question, naive: expected, overlay } of asked) {
+    check(history, question, { label: `${label}, loaded fresh`, expected, decision: answer(history, fresh, question) });
+    check(history, question, { label: `${label}, changed by apply`, expected, decision: answer(history, world, question) });
+    check(history, question, { label: `${label}, as an overlay`, expected, decision: overlay });
+    counted.asked += 1;
+    counted.allowed += expected.allowed ? 1 : 0;
+  }
+  history.openSessions();
+}
+
+function drawn(history: History, times: number): RandomQuestion[] {
+  const { random, kinds: known, documents, sessions } = history;
+  const source = { accountId: history.world.accountId, kinds: known, documents, sessions: sessions.map((session) => session.naive) };
+  return Array.from({ length: times }, () => randomQuestion(random, source));
+}
+
+/** In one overlay or in two, one on the other. */
+function overlaid({ random, world }: History, changes: Parameters<World['overlay']>[0]): World {
+  const cut = random.whole(changes.length + 1);
+  return random.chance(0.5) ? world.overlay(changes) : world.overlay(changes.slice(0, cut)).overlay(changes.slice(cut));
+}
+
+function naive(history: History, question: RandomQuestion): NaiveAnswer {
+  return naiveAnswer(history.naive, history.askers(question).naive, { ...question, now: new Date(question.nowMs) });
+}
+
+function answer(history: History, world: World, question: RandomQuestion): Decision {
+  const { permission, target, nowMs } = question;
+  const { allowed, reasons, revision } = evaluate(world, kinds, history.askers(question).engine, { permission, target }, new Date(nowMs));
+  return { allowed, reasons, revision };
+}
+
+function check(history: History, question: RandomQuestion, found: { label: string; expected: NaiveAnswer; decision: Decision }): void {
+  const { expected, decision, label } = found;
+  const [reason] = decision.reasons;
+  const explain = () => `${label}\n${smallest(history, question)}`;
+  if (decision.allowed !== expected.allowed) assert.fail(`allowed: ${decision.allowed}, by the contract: ${expected.allowed}; ${explain()}`);
+  if (reason === undefined || decision.reasons.length > 20 || (reason.code === 'allowed') !== decision.allowed) {
+    assert.fail(`the reasons are ${JSON.stringify(decision.reasons)}; ${explain()}`);
+  }
+  if (!decision.allowed) return;
+  if (!expected.by.has(reason.binding!)) assert.fail(`\`${reason.binding}\` is said to allow, by the contract it is ${[...expected.by].join()}; ${explain()}`);
+  const path = reason.groupPath ?? [];
+  const isPerson = ['user', 'service_account'].includes(question.who.type);
+  const leads = isPerson ? isGroupPath(history.naive, question.who.uid, path, reason.binding!) : path.length === 0;
+  if (!leads) assert.fail(`the groups ${path.join()} do not lead to \`${reason.binding}\`; ${explain()}`);
+}

@@ -1,0 +1,214 @@
+/**
+ * Questions near the edge: made to fit one binding or grant, then mostly bent in one place, so that about half are
+ * allowed and the others fail for one reason alone.
+ */
+import type { Manifest } from '#features/resources/schema.ts';
+import type { Bound } from '#kernel/caller.ts';
+import type { Question } from '#kernel/decision.ts';
+import type { Kinds } from '#kernel/kind.ts';
+import type { Scalar } from '#kernel/matcher.ts';
+import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
+import { builtInUid, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt } from './naive-documents.ts';
+import { claimAt } from './naive-matcher.ts';
+import type { NaiveSession } from './naive-evaluator.ts';
+import type { Random } from './random.ts';
+import { now, permissions, resourceNames, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
+
+export interface RandomQuestion extends Question {
+  readonly who: { readonly accountId: string; readonly type: string; readonly uid: string; readonly session: number | null };
+  readonly bounds: 'principal' | readonly Bound[];
+  readonly nowMs: number;
+}
+
+export interface QuestionSource {
+  readonly accountId: string;
+  readonly kinds: Kinds;
+  readonly documents: readonly Stored[];
+  readonly sessions: readonly NaiveSession[];
+}
+
+type Draft = { -readonly [K in keyof RandomQuestion]: RandomQuestion[K] };
+type Target = RandomQuestion['target'];
+
+export function randomQuestion(random: Random, source: QuestionSource): RandomQuestion {
+  const draft = (random.chance(0.25) ? nearMapping(random, source) : nearBinding(random, source)) ?? anything(random, source);
+  if (random.chance(0.45)) bend(random, source, draft);
+  return draft;
+}
+
+interface Fit {
+  readonly at: string;
+  readonly roleUid: string | undefined;
+  readonly groupUid: string | undefined;
+  readonly resources?: readonly SelectorWords[] | undefined;
+  readonly includeChildScopes?: boolean | undefined;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+function nearBinding(random: Random, source: QuestionSource): Draft | null {
+  const binding = random.maybe(source.documents.filter(({ document }) => document.kind === 'RoleBinding'));
+  if (binding === undefined) return null;
+  const { principal, role, resourceGroup } = binding.document.spec as BindingWords;
+  const subject = someoneIn(random, source, binding.meant.get(`${manifestKindOf(principal.type)} ${principal.id}`));
+  if (subject === null) return null;
+  const fit: Fit = {
+    at: scopeAt(partsOf(binding.document.scope)), roleUid: binding.meant.get(`Role ${role}`), groupUid: binding.meant.get(`ResourceGroup ${resourceGroup}`), claims: {},
+  };
+  return { ...fitting(random, source, fit), who: { accountId: source.accountId, ...subject, session: null } };
+}
+
+function nearMapping(random: Random, source: QuestionSource): Draft | null {
+  const session = random.maybe([...source.sessions.keys()]);
+  const recorded = session === undefined ? undefined : random.maybe(source.sessions[session]!.recorded);
+  if (session === undefined || recorded === undefined) return null;
+  const mapping = random.chance(0.5) ? recorded : (source.documents.find(({ uid }) => uid === recorded.uid) ?? recorded);
+  const { claims } = source.sessions[session]!;
+  const grant = random.maybe((mapping.document.spec as MappingWords).grants);
+  if (grant === undefined) return null;
+  const fit: Fit = {
+    at: scopeOf(random, grant, claims), roleUid: mapping.meant.get(`Role ${grant.role}`), groupUid: mapping.meant.get(`ResourceGroup ${grant.resourceGroup}`),
+    resources: grant.resources, includeChildScopes: grant.includeChildScopes, claims,
+  };
+  return { ...fitting(random, source, fit), who: { accountId: source.accountId, type: 'workload', uid: `workload ${session}`, session } };
+}
+
+function scopeOf(random: Random, { scope }: GrantWords, claims: Fit['claims']): string {
+  if (typeof scope === 'string') return scope;
+  const value = claimAt(claims, scope.from);
+  return typeof value === 'string' && Object.hasOwn(scope.map, value) ? scope.map[value]! : random.pick(Object.values(scope.map));
+}
+
+function anything(random: Random, source: QuestionSource): Draft {
+  const principals = source.documents.filter(({ document }) => ['User', 'ServiceAccount'].includes(document.kind));
+  const { document, uid } = random.maybe(principals) ?? { document: { kind: 'User' }, uid: 'nobody' };
+  const who = random.chance(0.3) ? { type: 'system', uid: 'bootstrap' } : { type: document.kind === 'User' ? 'user' : 'service_account', uid };
+  const fit: Fit = { at: '/', roleUid: builtInUid('Role', 'account_admin'), groupUid: builtInUid('ResourceGroup', 'all_resources_including_child_scopes'), claims: {} };
+  return { ...fitting(random, source, fit), who: { accountId: source.accountId, ...who, session: null } };
+}
+
+/** Down from what a binding names to a person or a service account. */
+function someoneIn(random: Random, { documents }: QuestionSource, start: string | undefined): { type: string; uid: string } | null {
+  let uid = start;
+  for (let steps = 0; steps < 5; steps++) {
+    const entry = documents.find((stored) => stored.uid === uid);
+    if (entry === undefined) return null;
+    if (entry.document.kind === 'User') return { type: 'user', uid: entry.uid };
+    if (entry.document.kind === 'ServiceAccount') return { type: 'service_account', uid: entry.uid };
+    const member = random.maybe((entry.document.spec as { members: { type: string; id: string }[] }).members);
+    uid = member === undefined ? undefined : entry.meant.get(`${manifestKindOf(member.type)} ${member.id}`);
+  }
+  return null;
+}
+
+function fitting(random: Random, source: QuestionSource, fit: Fit): Omit<Draft, 'who'> {
+  const { ranges, written } = extentOf(source, fit);
+  const selector = written === 'all' ? undefined : random.maybe(written);
+  const held = permissionsOf(source, fit.roleUid);
+  const fits = selector === undefined ? held : held.filter((name) => name.startsWith(`${selector.type}.`));
+  const permission = random.maybe(fits) ?? random.maybe(held) ?? random.pick(permissions);
+  const kind = permission.split('.')[0]!;
+  const inside = scopesOf(source.documents.map((stored) => stored.document)).filter((scope) => isAtOrBelow(scope, fit.at));
+  const reached = inside.filter((scope) => ranges.some((range) => isSameScope(scope, range.scope) || (range.includeChildScopes && isAtOrBelow(scope, range.scope))));
+  const target = targetIn(random, source, kind, { scopes: reached.length > 0 ? reached : inside, selector, claims: fit.claims });
+  const bounds = random.chance(0.8) ? 'principal' : random.times(0, 2, () => boundAround(random, source, permission, target));
+  return { permission, target, bounds, nowMs: now + random.pick([0, 0, 0, -1_000, -1, 1, 1_000]) };
+}
+
+function extentOf({ documents }: QuestionSource, fit: Fit): { ranges: { scope: string; includeChildScopes: boolean }[]; written: 'all' | readonly SelectorWords[] } {
+  if (fit.resources !== undefined) return { ranges: [{ scope: fit.at, includeChildScopes: fit.includeChildScopes === true }], written: fit.resources };
+  const group = documents.find(({ uid }) => uid === fit.groupUid)?.document;
+  if (group === undefined) return { ranges: [{ scope: fit.at, includeChildScopes: fit.groupUid?.includes('child') === true }], written: 'all' };
+  const spec = group.spec as { scopes?: { scope: string; includeChildScopes?: boolean }[]; includeChildScopes?: boolean; resources?: SelectorWords[] };
+  const ranges = spec.scopes ?? [{ scope: group.scope ?? '/', includeChildScopes: spec.includeChildScopes === true }];
+  return { ranges: ranges.map(({ scope, includeChildScopes }) => ({ scope, includeChildScopes: includeChildScopes === true })), written: spec.resources ?? 'all' };
+}
+
+function permissionsOf({ documents, kinds }: QuestionSource, roleUid: string | undefined): readonly string[] {
+  const role = documents.find(({ uid }) => uid === roleUid)?.document;
+  if (role !== undefined) return (role.spec as { permissions: string[] }).permissions;
+  if (roleUid?.includes('executor') === true) return ['pipeline.execute', 'execution.view', 'secret.access', 'environment.view', 'connector.access', 'template.access'];
+  return [...kinds.permissions()].filter((name) => roleUid?.includes('viewer') !== true || name.endsWith('.view'));
+}
+
+interface Place {
+  readonly scopes: readonly string[];
+  readonly selector: SelectorWords | undefined;
+  readonly claims: Fit['claims'];
+}
+
+/** A stored resource that lies there, or a draft that fits the selector. */
+function targetIn(random: Random, source: QuestionSource, kind: string, { scopes, selector, claims }: Place): Target {
+  const levels = source.kinds.nouns.get(kind)?.levels ?? ['account', 'org', 'project'];
+  if (kind === 'account') return { kind, scope: '/', identifier: 'default', tags: {}, attributes: {} };
+  const stored = source.documents.filter(({ document }) => source.kinds.byManifest(document.kind)?.name === kind && scopes.some((scope) => isAtOrBelow(document.scope, scope) || isAtOrBelow(scope, document.scope)));
+  const found = random.maybe(stored);
+  if (found !== undefined && (random.chance(0.5) || kind === 'project' || kind === 'organization')) return targetOf(source.kinds, found.document);
+  const all = scopesOf(source.documents.map(({ document }) => document));
+  const possible = (list: readonly string[]) => list.filter((scope) => levels.some((level) => ['account', 'org', 'project'][partsOf(scope).length] === level));
+  const scope = random.maybe(possible(scopes)) ?? random.maybe(possible(all)) ?? '/';
+  const identifier = random.maybe(selector?.identifiers ?? []) ?? (random.chance(0.1) ? null : random.pick(resourceNames));
+  const values = Object.entries(selector?.where ?? {}).map(([key, matcher]): [string, Scalar] => [key, fittingValue(random, matcher as Matcher, claims)]);
+  const tags = values.filter(([key]) => key.startsWith('tags.')).map(([key, value]) => [key.slice(5), String(value)]);
+  const attributes = values.filter(([key]) => !key.startsWith('tags.'));
+  return { kind, scope, identifier, tags: { ...someTags(random), ...Object.fromEntries(tags) }, attributes: Object.fromEntries(attributes) };
+}
+
+type Matcher = { equals?: Scalar; oneOf?: readonly Scalar[]; equalsClaim?: string };
+
+function fittingValue(random: Random, { equals, oneOf, equalsClaim }: Matcher, claims: Fit['claims']): Scalar {
+  const claim = equalsClaim === undefined ? undefined : claimAt(claims, equalsClaim);
+  return equals ?? random.maybe(oneOf ?? []) ?? (typeof claim === 'string' ? claim : random.pick(['core', 'Production', ...tagValues]));
+}
+
+export function targetOf(kinds: Kinds, { kind, scope, identifier, tags = {}, spec }: Manifest): Target {
+  const { name, attributes = {} } = kinds.byManifest(kind)!;
+  const read = Object.entries(attributes).map(([key, of]) => [key, of(spec)]);
+  return { kind: name, scope: scopeAt(partsOf(scope)), identifier, tags, attributes: Object.fromEntries(read) as Target['attributes'] };
+}
+
+function someTags(random: Random): Record<string, string> {
+  return Object.fromEntries(random.times(0, 2, () => [random.pick(tagKeys), random.pick(tagValues)]));
+}
+
+function boundAround(random: Random, source: QuestionSource, permission: string, target: Target): Bound {
+  const scopes = scopesOf(source.documents.map(({ document }) => document));
+  const around = scopes.filter((scope) => isAtOrBelow(target.scope, scope));
+  const own = { type: target.kind, ...(target.identifier !== null && random.chance(0.5) ? { identifiers: [target.identifier] } : {}) };
+  return {
+    permissions: random.chance(0.4) ? 'all' : [...(random.chance(0.8) ? [permission] : []), ...random.some(permissions, 0.2)],
+    extent: {
+      scope: random.chance(0.85) ? (random.maybe(around) ?? '/') : random.pick(scopes),
+      includeChildScopes: random.chance(0.7),
+      resources: random.chance(0.6) ? 'all' : ([...selectors(random), ...(random.chance(0.6) ? [own] : [])] as Exclude<Bound['extent']['resources'], 'all'>),
+    },
+  };
+}
+
+/** One thing is not as it was meant. */
+function bend(random: Random, source: QuestionSource, draft: Draft): void {
+  const { target } = draft;
+  const scopes = scopesOf(source.documents.map(({ document }) => document));
+  const uids = source.documents.filter(({ document }) => ['User', 'ServiceAccount', 'UserGroup'].includes(document.kind)).map(({ uid }) => uid);
+  random.pick([
+    () => (draft.permission = `${target.kind}.${random.pick(['view', 'edit', 'create', 'access', 'govern', 'shout', 'constructor', ''])}`),
+    () => (draft.permission = random.pick([...permissions, 'dragon.view', '__proto__.view', 'constructor.view', 'view', '*'])),
+    () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
+    () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
+    () => (draft.target = { ...target, scope: random.pick(['nowhere', `${target.scope}2`, 'prod/nowhere', '__proto__', 'constructor/constructor']) }),
+    () => (draft.target = { ...target, identifier: random.pick([null, ...resourceNames, `${target.identifier}2`]) }),
+    () => (draft.target = { ...target, tags: someTags(random) }),
+    () => (draft.target = { ...target, tags: {}, attributes: {} }),
+    () => (draft.target = { ...target, attributes: random.pick([{ type: 'production' }, { type: undefined }, { type: 'jwt' }, { type: 5 }, { type: true }]) }),
+    () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', ...(draft.who.session === null ? {} : { type: 'user', session: null }) }),
+    () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', type: random.pick(['user', 'service_account']), session: null }),
+    () => (draft.who = { ...draft.who, type: random.pick(['user', 'service_account', 'user_group', 'runner', 'system', 'workload']), session: null }),
+    () => (draft.who = { ...draft.who, accountId: random.pick([draft.who.accountId, 'other']) }),
+    () => (draft.bounds = random.times(0, 2, () => boundAround(random, source, draft.permission, target))),
+    () => (draft.bounds = random.times(1, 2, () => boundAround(random, source, random.pick(permissions), { ...target, scope: sameLevel(random, scopes, target.scope) }))),
+  ])();
+}
+
+/** Kinds stay at levels where they can be; mostly a scope that is there. */
+function sameLevel(random: Random, scopes: readonly string[], scope: string): string {
+  return random.maybe(scopes.filter((other) => partsOf(other).length === partsOf(scope).length)) ?? scope;
+}

@@ -11,13 +11,13 @@ import { History } from './history.ts';
 import { isGroupPath, naiveAnswer } from './naive-evaluator.ts';
 import type { NaiveAnswer } from './naive-evaluator.ts';
 import type { RandomQuestion } from './random-question.ts';
-import { randomQuestion } from './random-question.ts';
+import { questionSource, randomQuestion } from './random-question.ts';
 import { Random } from './random.ts';
 import { smallest } from './smallest.ts';
 
 const kinds = createKinds();
 const roundsPerAccount = 6;
-const questionsPerRound = 60;
+const questionsPerRound = 120;
 
 it(`the engine answers as the contract read naively does, after every change and over every overlay (seed ${seed})`, () => {
   const wanted = runs(100_000, 3_000_000);
@@ -54,7 +54,7 @@ function oneRound(history: History, { label, counted }: { label: string; counted
 
 function drawn(history: History, times: number): RandomQuestion[] {
   const { random, kinds: known, documents, sessions } = history;
-  const source = { accountId: history.world.accountId, kinds: known, documents, sessions: sessions.map((session) => session.naive) };
+  const source = questionSource({ accountId: history.world.accountId, kinds: known, documents, sessions: sessions.map((session) => session.naive) });
   return Array.from({ length: times }, () => randomQuestion(random, source));
 }
 

@@ -18,13 +18,19 @@ export const builtInGroups: readonly string[] = [
   'all_account_level_resources', 'all_org_level_resources', 'all_project_level_resources', 'all_resources_including_child_scopes',
 ];
 
-/** `/` is no part, `payments` one, `payments/checkout` two. */
-export function partsOf(scope: string | undefined): string[] {
-  return scope === undefined || scope === '' || scope === '/' ? [] : scope.split('/');
+const known = new Map<string, readonly string[]>();
+
+/** `/` is no part, `payments` one, `payments/checkout` two. Kept, as it is asked millions of times. */
+export function partsOf(scope: string | undefined): readonly string[] {
+  if (scope === undefined || scope === '' || scope === '/') return [];
+  let parts = known.get(scope);
+  if (parts === undefined) known.set(scope, (parts = scope.split('/')));
+  return parts;
 }
 
 export function isAtOrBelow(inner: string | undefined, outer: string | undefined): boolean {
-  return partsOf(outer).every((part, i) => partsOf(inner)[i] === part);
+  const innerParts = partsOf(inner);
+  return partsOf(outer).every((part, i) => innerParts[i] === part);
 }
 
 export function isSameScope(a: string | undefined, b: string | undefined): boolean {

@@ -2,13 +2,16 @@
  * Questions near the edge: made to fit one binding or grant, then mostly bent in one place, so that about half are
  * allowed and the others fail for one reason alone.
  */
+import { builtin } from '#features/access/feature.ts';
+import type { RoleFacts } from '#features/access/schema.ts';
 import type { Manifest } from '#features/resources/schema.ts';
 import type { Bound } from '#kernel/caller.ts';
 import type { Question } from '#kernel/decision.ts';
+import { manifestKind } from '#kernel/kind.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Scalar } from '#kernel/matcher.ts';
 import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
-import { builtInUid, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt } from './naive-documents.ts';
+import { builtInRoles, builtInUid, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
 import { claimAt } from './naive-matcher.ts';
 import type { NaiveSession } from './naive-evaluator.ts';
 import type { Random } from './random.ts';
@@ -20,11 +23,27 @@ export interface RandomQuestion extends Question {
   readonly nowMs: number;
 }
 
+/** What questions are made of, looked up once for many. */
 export interface QuestionSource {
   readonly accountId: string;
   readonly kinds: Kinds;
-  readonly documents: readonly Stored[];
   readonly sessions: readonly NaiveSession[];
+  readonly byUid: ReadonlyMap<string, Stored>;
+  readonly ofKind: (...kinds: readonly string[]) => readonly Stored[];
+  readonly scopes: readonly string[];
+  readonly permissions: readonly string[];
+}
+
+export function questionSource(parts: Pick<QuestionSource, 'accountId' | 'kinds' | 'sessions'> & { readonly documents: readonly Stored[] }): QuestionSource {
+  const { documents, ...rest } = parts;
+  const byKind = Map.groupBy(documents, ({ document }) => document.kind);
+  return {
+    ...rest,
+    byUid: new Map(documents.map((stored) => [stored.uid, stored])),
+    ofKind: (...kinds) => kinds.flatMap((kind) => byKind.get(kind) ?? []),
+    scopes: scopesOf(documents.map(({ document }) => document)),
+    permissions: [...parts.kinds.permissions()],
+  };
 }
 
 type Draft = { -readonly [K in keyof RandomQuestion]: RandomQuestion[K] };
@@ -46,7 +65,7 @@ interface Fit {
 }
 
 function nearBinding(random: Random, source: QuestionSource): Draft | null {
-  const binding = random.maybe(source.documents.filter(({ document }) => document.kind === 'RoleBinding'));
+  const binding = random.maybe(source.ofKind('RoleBinding'));
   if (binding === undefined) return null;
   const { principal, role, resourceGroup } = binding.document.spec as BindingWords;
   const subject = someoneIn(random, source, binding.meant.get(`${manifestKindOf(principal.type)} ${principal.id}`));
@@ -61,7 +80,7 @@ function nearMapping(random: Random, source: QuestionSource): Draft | null {
   const session = random.maybe([...source.sessions.keys()]);
   const recorded = session === undefined ? undefined : random.maybe(source.sessions[session]!.recorded);
   if (session === undefined || recorded === undefined) return null;
-  const mapping = random.chance(0.5) ? recorded : (source.documents.find(({ uid }) => uid === recorded.uid) ?? recorded);
+  const mapping = random.chance(0.5) ? recorded : (source.byUid.get(recorded.uid) ?? recorded);
   const { claims } = source.sessions[session]!;
   const grant = random.maybe((mapping.document.spec as MappingWords).grants);
   if (grant === undefined) return null;
@@ -79,18 +98,21 @@ function scopeOf(random: Random, { scope }: GrantWords, claims: Fit['claims']): 
 }
 
 function anything(random: Random, source: QuestionSource): Draft {
-  const principals = source.documents.filter(({ document }) => ['User', 'ServiceAccount'].includes(document.kind));
-  const { document, uid } = random.maybe(principals) ?? { document: { kind: 'User' }, uid: 'nobody' };
-  const who = random.chance(0.3) ? { type: 'system', uid: 'bootstrap' } : { type: document.kind === 'User' ? 'user' : 'service_account', uid };
+  const who = random.chance(0.3) ? { type: 'system', uid: 'bootstrap' } : somebody(random, source);
   const fit: Fit = { at: '/', roleUid: builtInUid('Role', 'account_admin'), groupUid: builtInUid('ResourceGroup', 'all_resources_including_child_scopes'), claims: {} };
   return { ...fitting(random, source, fit), who: { accountId: source.accountId, ...who, session: null } };
 }
 
+function somebody(random: Random, source: QuestionSource): { type: string; uid: string } {
+  const found = random.maybe(source.ofKind('User', 'ServiceAccount'));
+  return found === undefined ? { type: 'user', uid: 'nobody' } : { type: found.document.kind === 'User' ? 'user' : 'service_account', uid: found.uid };
+}
+
 /** Down from what a binding names to a person or a service account. */
-function someoneIn(random: Random, { documents }: QuestionSource, start: string | undefined): { type: string; uid: string } | null {
+function someoneIn(random: Random, { byUid }: QuestionSource, start: string | undefined): { type: string; uid: string } | null {
   let uid = start;
   for (let steps = 0; steps < 5; steps++) {
-    const entry = documents.find((stored) => stored.uid === uid);
+    const entry = byUid.get(uid ?? '');
     if (entry === undefined) return null;
     if (entry.document.kind === 'User') return { type: 'user', uid: entry.uid };
     if (entry.document.kind === 'ServiceAccount') return { type: 'service_account', uid: entry.uid };
@@ -102,32 +124,49 @@ function someoneIn(random: Random, { documents }: QuestionSource, start: string 
 
 function fitting(random: Random, source: QuestionSource, fit: Fit): Omit<Draft, 'who'> {
   const { ranges, written } = extentOf(source, fit);
-  const selector = written === 'all' ? undefined : random.maybe(written);
-  const held = permissionsOf(source, fit.roleUid);
-  const fits = selector === undefined ? held : held.filter((name) => name.startsWith(`${selector.type}.`));
-  const permission = random.maybe(fits) ?? random.maybe(held) ?? random.pick(permissions);
-  const kind = permission.split('.')[0]!;
-  const inside = scopesOf(source.documents.map((stored) => stored.document)).filter((scope) => isAtOrBelow(scope, fit.at));
+  const inside = source.scopes.filter((scope) => isAtOrBelow(scope, fit.at));
   const reached = inside.filter((scope) => ranges.some((range) => isSameScope(scope, range.scope) || (range.includeChildScopes && isAtOrBelow(scope, range.scope))));
-  const target = targetIn(random, source, kind, { scopes: reached.length > 0 ? reached : inside, selector, claims: fit.claims });
-  const bounds = random.chance(0.8) ? 'principal' : random.times(0, 2, () => boundAround(random, source, permission, target));
+  const scopes = reached.length > 0 ? reached : inside;
+  const held = permissionsOf(source, fit.roleUid);
+  const kindsThere = new Set(kindsIn(source, scopes));
+  const usable = held.filter((name) => kindsThere.has(kindOf(name)) && (written === 'all' || written.some(({ type }) => type === kindOf(name))));
+  const permission = random.maybe(usable) ?? random.maybe(held) ?? random.pick(permissions);
+  const selector = written === 'all' ? undefined : random.maybe(written.filter(({ type }) => type === kindOf(permission)));
+  const target = targetIn(random, source, kindOf(permission), { scopes, selector, claims: fit.claims });
+  const bounds = random.chance(0.85) ? 'principal' : random.times(0, 2, () => boundAround(random, source, permission, target));
   return { permission, target, bounds, nowMs: now + random.pick([0, 0, 0, -1_000, -1, 1, 1_000]) };
 }
 
-function extentOf({ documents }: QuestionSource, fit: Fit): { ranges: { scope: string; includeChildScopes: boolean }[]; written: 'all' | readonly SelectorWords[] } {
+function kindOf(permission: string): string {
+  return permission.slice(0, permission.indexOf('.'));
+}
+
+/** Kinds that can be met in these scopes; a scope is met in itself too. */
+function kindsIn({ kinds }: QuestionSource, scopes: readonly string[]): string[] {
+  const levels = new Set(scopes.map(levelOf));
+  const itself = { organization: 'org', project: 'project' } as Record<string, string>;
+  return [...kinds.nouns.values()].filter((noun) => noun.levels.some((level) => levels.has(level)) || levels.has(itself[noun.name] ?? '')).map((noun) => noun.name);
+}
+
+function levelOf(scope: string): string {
+  return ['account', 'org', 'project'][partsOf(scope).length] ?? 'none';
+}
+
+function extentOf({ byUid }: QuestionSource, fit: Fit): { ranges: { scope: string; includeChildScopes: boolean }[]; written: 'all' | readonly SelectorWords[] } {
   if (fit.resources !== undefined) return { ranges: [{ scope: fit.at, includeChildScopes: fit.includeChildScopes === true }], written: fit.resources };
-  const group = documents.find(({ uid }) => uid === fit.groupUid)?.document;
+  const group = byUid.get(fit.groupUid ?? '')?.document;
   if (group === undefined) return { ranges: [{ scope: fit.at, includeChildScopes: fit.groupUid?.includes('child') === true }], written: 'all' };
   const spec = group.spec as { scopes?: { scope: string; includeChildScopes?: boolean }[]; includeChildScopes?: boolean; resources?: SelectorWords[] };
   const ranges = spec.scopes ?? [{ scope: group.scope ?? '/', includeChildScopes: spec.includeChildScopes === true }];
   return { ranges: ranges.map(({ scope, includeChildScopes }) => ({ scope, includeChildScopes: includeChildScopes === true })), written: spec.resources ?? 'all' };
 }
 
-function permissionsOf({ documents, kinds }: QuestionSource, roleUid: string | undefined): readonly string[] {
-  const role = documents.find(({ uid }) => uid === roleUid)?.document;
+function permissionsOf({ byUid, permissions: all }: QuestionSource, roleUid: string | undefined): readonly string[] {
+  const role = byUid.get(roleUid ?? '')?.document;
   if (role !== undefined) return (role.spec as { permissions: string[] }).permissions;
-  if (roleUid?.includes('executor') === true) return ['pipeline.execute', 'execution.view', 'secret.access', 'environment.view', 'connector.access', 'template.access'];
-  return [...kinds.permissions()].filter((name) => roleUid?.includes('viewer') !== true || name.endsWith('.view'));
+  const listed = (builtInRoles.find((name) => builtInUid('Role', name) === roleUid) ?? 'account_admin');
+  const { permissions: held } = builtin('role', listed)!.facts as RoleFacts;
+  return held === 'every' ? all : held === 'every_view' ? all.filter((name) => name.endsWith('.view')) : [...held];
 }
 
 interface Place {
@@ -140,12 +179,13 @@ interface Place {
 function targetIn(random: Random, source: QuestionSource, kind: string, { scopes, selector, claims }: Place): Target {
   const levels = source.kinds.nouns.get(kind)?.levels ?? ['account', 'org', 'project'];
   if (kind === 'account') return { kind, scope: '/', identifier: 'default', tags: {}, attributes: {} };
-  const stored = source.documents.filter(({ document }) => source.kinds.byManifest(document.kind)?.name === kind && scopes.some((scope) => isAtOrBelow(document.scope, scope) || isAtOrBelow(scope, document.scope)));
-  const found = random.maybe(stored);
-  if (found !== undefined && (random.chance(0.5) || kind === 'project' || kind === 'organization')) return targetOf(source.kinds, found.document);
-  const all = scopesOf(source.documents.map(({ document }) => document));
-  const possible = (list: readonly string[]) => list.filter((scope) => levels.some((level) => ['account', 'org', 'project'][partsOf(scope).length] === level));
-  const scope = random.maybe(possible(scopes)) ?? random.maybe(possible(all)) ?? '/';
+  const isScope = kind === 'project' || kind === 'organization';
+  const stored = source.ofKind(manifestKind(kind)).filter(({ document }) => scopes.some((scope) => isSameScope(document.scope, scope) || (isScope && scopeItIs(document) === scope)));
+  const named = stored.filter(({ document }) => selector?.identifiers?.includes(document.identifier) !== false);
+  const found = random.maybe(named.length > 0 ? named : stored);
+  if (found !== undefined && (random.chance(0.5) || (isScope && random.chance(0.7)))) return targetOf(source.kinds, found.document);
+  const possible = (list: readonly string[]) => list.filter((scope) => levels.some((level) => levelOf(scope) === level));
+  const scope = random.maybe(possible(scopes)) ?? random.maybe(possible(source.scopes)) ?? '/';
   const identifier = random.maybe(selector?.identifiers ?? []) ?? (random.chance(0.1) ? null : random.pick(resourceNames));
   const values = Object.entries(selector?.where ?? {}).map(([key, matcher]): [string, Scalar] => [key, fittingValue(random, matcher as Matcher, claims)]);
   const tags = values.filter(([key]) => key.startsWith('tags.')).map(([key, value]) => [key.slice(5), String(value)]);
@@ -171,13 +211,12 @@ function someTags(random: Random): Record<string, string> {
 }
 
 function boundAround(random: Random, source: QuestionSource, permission: string, target: Target): Bound {
-  const scopes = scopesOf(source.documents.map(({ document }) => document));
-  const around = scopes.filter((scope) => isAtOrBelow(target.scope, scope));
+  const around = source.scopes.filter((scope) => isAtOrBelow(target.scope, scope));
   const own = { type: target.kind, ...(target.identifier !== null && random.chance(0.5) ? { identifiers: [target.identifier] } : {}) };
   return {
     permissions: random.chance(0.4) ? 'all' : [...(random.chance(0.8) ? [permission] : []), ...random.some(permissions, 0.2)],
     extent: {
-      scope: random.chance(0.85) ? (random.maybe(around) ?? '/') : random.pick(scopes),
+      scope: random.chance(0.85) ? (random.maybe(around) ?? '/') : random.pick(source.scopes),
       includeChildScopes: random.chance(0.7),
       resources: random.chance(0.6) ? 'all' : ([...selectors(random), ...(random.chance(0.6) ? [own] : [])] as Exclude<Bound['extent']['resources'], 'all'>),
     },
@@ -187,8 +226,8 @@ function boundAround(random: Random, source: QuestionSource, permission: string,
 /** One thing is not as it was meant. */
 function bend(random: Random, source: QuestionSource, draft: Draft): void {
   const { target } = draft;
-  const scopes = scopesOf(source.documents.map(({ document }) => document));
-  const uids = source.documents.filter(({ document }) => ['User', 'ServiceAccount', 'UserGroup'].includes(document.kind)).map(({ uid }) => uid);
+  const { scopes } = source;
+  const uids = source.ofKind('User', 'ServiceAccount', 'UserGroup').map(({ uid }) => uid);
   random.pick([
     () => (draft.permission = `${target.kind}.${random.pick(['view', 'edit', 'create', 'access', 'govern', 'shout', 'constructor', ''])}`),
     () => (draft.permission = random.pick([...permissions, 'dragon.view', '__proto__.view', 'constructor.view', 'view', '*'])),
@@ -199,8 +238,9 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.target = { ...target, tags: someTags(random) }),
     () => (draft.target = { ...target, tags: {}, attributes: {} }),
     () => (draft.target = { ...target, attributes: random.pick([{ type: 'production' }, { type: undefined }, { type: 'jwt' }, { type: 5 }, { type: true }]) }),
-    () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', ...(draft.who.session === null ? {} : { type: 'user', session: null }) }),
-    () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', type: random.pick(['user', 'service_account']), session: null }),
+    () => (draft.who = { ...draft.who, ...somebody(random, source), session: null }),
+    () => (draft.who = { ...draft.who, ...somebody(random, source), session: null }),
+    () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', type: random.pick(['user', 'service_account', 'user_group']), session: null }),
     () => (draft.who = { ...draft.who, type: random.pick(['user', 'service_account', 'user_group', 'runner', 'system', 'workload']), session: null }),
     () => (draft.who = { ...draft.who, accountId: random.pick([draft.who.accountId, 'other']) }),
     () => (draft.bounds = random.times(0, 2, () => boundAround(random, source, draft.permission, target))),

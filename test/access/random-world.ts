@@ -194,7 +194,7 @@ function selector(random: Random): SelectorWords {
   return {
     type,
     ...(random.chance(0.35) ? { identifiers: random.some(names, 0.4) } : {}),
-    ...(random.chance(0.35) ? { where: Object.fromEntries(random.times(1, 2, () => [random.pick(keys), matcher(random)])) } : {}),
+    ...(random.chance(0.5) ? { where: Object.fromEntries(random.times(1, 2, () => [random.pick(keys), matcher(random)])) } : {}),
   };
 }
 

@@ -4,6 +4,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from 'jose';
 import { None, allowInsecureRequests, discovery } from 'openid-client';
+import { Client } from 'pg';
 import type { ExecutionView } from '#features/executions/schema.ts';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
@@ -266,6 +267,30 @@ describe('what is kept of a token', () => {
     assert.deepEqual(new Set(secrets.map(({ value }) => value)), new Set([environment['A'], environment['B'], environment['C']]));
     assert.equal((await server.sql('select 1 from minted_token where execution_id = $1', [run.id])).length, 2);
     assert.equal(((await runs.show(run)) as ExecutionView).status, 'Success');
+  });
+});
+
+describe('an apply under way', () => {
+  test('holds up neither the start of a run nor the token of its step', async () => {
+    // The first of an account makes its keys.
+    await runs.start('asks');
+    await runs.drain();
+    const owner = new Client(server.rows.owner);
+    await owner.connect();
+    try {
+      await owner.query(`begin; select 1 from resource where identifier = 'ci' and kind = 'service_account' for update`);
+      const applying = server.apply([{ kind: 'ServiceAccount', identifier: 'ci', name: 'renamed', spec: {} }]);
+      const { rows: [holder] } = await owner.query<{ pid: number }>('select pg_backend_pid() as pid');
+      const waits = () => server.sql('select 1 from pg_locks where not granted and $1 = any(pg_blocking_pids(pid))', [holder!.pid]);
+      await until(async () => (await waits()).length > 0, 'the apply to wait for the row');
+      const run = await runs.start('asks', { token: (await makeToken(server, { type: 'service_account', path: 'ci' })).token });
+      assert.equal(claimsIn((await runs.nextPayload()).environment['TOKEN'])['execution_id'], run.id);
+      await owner.query('commit');
+      assert.equal((await applying).status, 200);
+    } finally {
+      await owner.end();
+    }
+    await runs.drain();
   });
 });
 

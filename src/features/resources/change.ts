@@ -174,9 +174,12 @@ export async function writeChange(services: ChangeServices, tx: Tx, call: Call, 
   return revision;
 }
 
-/** Locks the account's revision row, so that changes of access are decided one after another. */
+/**
+ * Locks the account's revision row, so that changes of access are decided one after another. Its key stays free: whatever
+ * refers to the account, as starts and minted tokens do, goes on beside an apply.
+ */
 async function nextRevision(tx: Tx, accountId: string, decidedOn: number): Promise<number> {
-  const { revision } = await tx.selectFrom('account').select('revision').where('id', '=', accountId).forUpdate().executeTakeFirstOrThrow();
+  const { revision } = await tx.selectFrom('account').select('revision').where('id', '=', accountId).forNoKeyUpdate().executeTakeFirstOrThrow();
   if (revision !== decidedOn) throw new Rerun(revision);
   await tx.updateTable('account').set({ revision: revision + 1 }).where('id', '=', accountId).execute();
   return revision + 1;

@@ -18,6 +18,13 @@ export interface Noun {
   readonly levels: readonly Level[];
   /** All verbs, the standard four included where they apply. No verb implies another. */
   readonly verbs: readonly string[];
+  /** Set for kinds whose resources another system holds: their attributes, by name. */
+  readonly external?: Readonly<Record<string, 'string' | 'number' | 'boolean'>>;
+}
+
+/** Facts of an entry of kind `resource_type`: the word it adds to those of its account. */
+export interface ResourceTypeFacts {
+  readonly noun: Noun;
 }
 
 /** Uid a reference at this JSON Pointer of the spec was resolved to; undefined when it dangles. */
@@ -83,6 +90,8 @@ export function collectionOf(name: string): string {
   return words.endsWith('y') ? `${words.slice(0, -1)}ies` : `${words}s`;
 }
 
+const accountWords = Symbol('words of an account');
+
 /** All nouns and kinds of the product, by each of their names. */
 export class Kinds {
   readonly #nouns = new Map<string, Noun>();
@@ -127,6 +136,19 @@ export class Kinds {
     const noun = this.#nouns.get(name.slice(0, dot));
     const verb = name.slice(dot + 1);
     return noun !== undefined && noun.verbs.includes(verb) ? { noun, verb } : null;
+  }
+
+  /** The words of one account: those of the product and the external kinds it has declared. */
+  of(world: World): Kinds {
+    if (world.list('resource_type').next().done === true) return this;
+    return world.derive(accountWords, () => this.#with(world));
+  }
+
+  #with(world: World): Kinds {
+    const declared = [...world.list('resource_type')].map((entry) => (entry.facts as ResourceTypeFacts).noun);
+    const nouns = [...this.#nouns.values()].filter((noun) => !this.#kinds.has(noun.name));
+    // A word the product took later stays the product's.
+    return new Kinds([...nouns, ...declared.filter((noun) => !this.#nouns.has(noun.name))], [...this.#kinds.values()]);
   }
 
   *permissions(): Generator<string> {

@@ -43,6 +43,7 @@ function whyNot(built: BuiltWorld, asked: Case): Unaskable | null {
   if (asked.create !== undefined) {
     const { scope, identifier, tags, attributes } = asked.create;
     const stored = identifier !== undefined && built.world.find(asked.may.split('.')[0]!, scope, identifier) !== undefined;
+    if (built.kinds.of(built.world).nouns.get(asked.may.split('.')[0]!)?.external !== undefined) return 'values';
     return identifier === undefined || tags !== undefined || attributes !== undefined || stored ? 'draft' : null;
   }
   if (typeof asked.on === 'object') return 'otherKind';

@@ -48,7 +48,7 @@ function answerCheck(act: Act, check: Check): { readonly allowed: boolean; reado
       // Admins have `role.bind` with everything else; as an exception it would let those of one scope give what is below.
       const byName = unless?.permission === bindPermission;
       if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return { allowed: true };
-      return { allowed: holds(before, kinds, caller, check.given, now) };
+      return { allowed: holds(before, kinds.of(after), caller, check.given, now) };
     }
   }
 }

@@ -37,7 +37,7 @@ export function decide(input: {
   const { rights, tree, kinds, asker, question, now, byName = false } = input;
   const ways = waysOf(rights, asker);
   if (ways === null) return denied(rights, 'unknown_principal');
-  const noun = kinds.permission(question.permission)?.noun;
+  const noun = kinds.of(tree).permission(question.permission)?.noun;
   if (noun === undefined) return denied(rights, 'unknown_permission');
   if (noun.name !== question.target.kind) return denied(rights, 'permission_of_another_kind');
   if (!tree.hasScope(question.target.scope)) return denied(rights, 'unknown_scope');

@@ -3,7 +3,9 @@ import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import { announced } from './announced.ts';
 import { accessNoun } from './questions.ts';
+import { externalResourceKind } from './external-resource-kind.ts';
 import { resourceGroupKind } from './resource-group-kind.ts';
+import { resourceTypeKind } from './resource-type-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
@@ -21,5 +23,5 @@ export { selectorFaults } from './selector-faults.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {
-  return { name: 'access', nouns: [accessNoun, ...announced], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds)] };
+  return { name: 'access', nouns: [accessNoun, ...announced], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds), resourceTypeKind(kinds), externalResourceKind] };
 }

@@ -29,14 +29,14 @@ export function givenByBinding(world: World, kinds: Kinds, binding: Entry): read
 function computedFor(world: World, kinds: Kinds, binding: Entry): readonly GivenBound[] {
   if ((binding.facts as BindingFacts).disabled) return [];
   const grant = bindingGrant(world, binding);
-  return grant === null ? [] : givenByGrant(grant, rolePermissions(grant.role, kinds), `role binding \`${entryPath(binding)}\``);
+  return grant === null ? [] : givenByGrant(grant, rolePermissions(grant.role, kinds.of(world)), `role binding \`${entryPath(binding)}\``);
 }
 
 /** What grants of a claim mapping give to whom it matches. `mapping` is the entry that carries them. */
 export function givenByMapping(world: World, kinds: Kinds, mapping: Entry, grants: readonly MappingGrant[]): readonly GivenBound[] {
   return grants.flatMap((written) => {
     const grant = mappingGrant(world, mapping, written);
-    return grant === null ? [] : givenByGrant(grant, rolePermissions(grant.role, kinds), `claim mapping \`${entryPath(mapping)}\``);
+    return grant === null ? [] : givenByGrant(grant, rolePermissions(grant.role, kinds.of(world)), `claim mapping \`${entryPath(mapping)}\``);
   });
 }
 

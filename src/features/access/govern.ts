@@ -6,6 +6,7 @@ import type { Target } from '#kernel/decision.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
 import { noClaims } from '#kernel/matcher.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { externalTarget } from './external-resource-kind.ts';
 import { inRange } from './extent.ts';
 import type { CompiledExtent } from './extent.ts';
 import type { Grant } from './grants.ts';
@@ -24,7 +25,20 @@ const conditionalKey = Symbol('access conditional grants');
  * and did not before. For a change, `govern` is asked of the resource as it was and as it becomes.
  */
 export function governedGives(before: Entry | null, after: Entry | null, worldAfter: World, kinds: Kinds): Given[] {
-  if (after === null || sameValues(before, after)) return [];
+  if (after === null) return [];
+  const becomes = meant(worldAfter, after);
+  const was = before === null ? null : meant(worldAfter, before);
+  // A registration that tells of another thing than before says nothing of what that was.
+  const isSame = was?.kind === becomes.kind && was.identifier === becomes.identifier;
+  return governed(isSame ? was : null, becomes, worldAfter, kinds.of(worldAfter));
+}
+
+function meant(world: World, entry: Entry): Target {
+  return externalTarget(world, entry) ?? entry;
+}
+
+function governed(before: Target | null, after: Target, worldAfter: World, kinds: Kinds): Given[] {
+  if (sameValues(before, after)) return [];
   const places = placesOf(after, worldAfter);
   const given = (conditionalGrants(worldAfter).get(after.kind) ?? []).flatMap(({ grant, why }): Given[] => {
     const reached = grant.extents.filter((extent) => places.some((place) => inRange(extent, place)));
@@ -60,7 +74,7 @@ function conditionalSelectors(extent: CompiledExtent, kind?: string): readonly C
 }
 
 /** A condition on a claim matches somebody's claim whatever the value is, and other people's when the value changes. */
-function matchesNewly(selector: CompiledSelector, before: Entry | null, after: Entry): boolean {
+function matchesNewly(selector: CompiledSelector, before: Target | null, after: Target): boolean {
   if (!couldMatch(selector, after)) return false;
   if (before === null || !couldMatch(selector, before)) return true;
   return selector.conditions.some(
@@ -76,14 +90,14 @@ function couldMatch(selector: CompiledSelector, target: Target): boolean {
   });
 }
 
-function ownBound(grant: Grant, resource: Entry, kinds: Kinds): Given['bound'] {
+function ownBound(grant: Grant, resource: Target, kinds: Kinds): Given['bound'] {
   const ofKind = [...permissionsOf(grant.role, kinds)].filter(({ noun }) => noun.name === resource.kind);
   const permissions = ofKind.map(({ permission }) => permission);
-  const resources = [{ type: resource.kind, identifiers: [resource.identifier] }];
+  const resources = [{ type: resource.kind, identifiers: [resource.identifier!] }];
   return { permissions, extent: { scope: resource.scope, includeChildScopes: false, resources } };
 }
 
-function sameValues(before: Entry | null, after: Entry): boolean {
+function sameValues(before: Target | null, after: Target): boolean {
   return sameRecord(before?.tags ?? {}, after.tags) && sameRecord(before?.attributes ?? {}, after.attributes);
 }
 

@@ -41,11 +41,12 @@ export function namesVisible(world: World, kinds: Kinds, asker: Asker, scope: Sc
 
 function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
   const nowMs = now.getTime();
+  const words = kinds.of(world);
   const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundReach)];
   return (waysOf(world, asker) ?? []).flatMap((way) => {
     const grants = way.lists.map((list) => list.filter((grant) => isLive(grant, nowMs)).flatMap(grantReaches));
     return shared([...grants, ...bounds])
-      .filter((reach) => world.hasScope(reach.range.scope) && givesAnything(reach, kinds))
+      .filter((reach) => world.hasScope(reach.range.scope) && givesAnything(reach, words))
       .map((reach) => reach.range);
   });
 }

@@ -20,7 +20,7 @@ export function resourceGroupKind(kinds: () => Kinds): Kind<ResourceGroupSpec> {
     spec: resourceGroupSpec,
     version: 1,
     facts: resourceGroupFactsOf,
-    check: (draft) => [...scopeFaults(draft), ...selectorFaults(draft.spec.resources ?? [], kinds(), '/resources')],
+    check: (draft, after) => [...scopeFaults(draft), ...selectorFaults(draft.spec.resources ?? [], kinds().of(after), '/resources')],
     administers: 'by giving',
     gives: (change) => newExtent(change, kinds()),
   };
@@ -51,7 +51,7 @@ function newExtent(change: { before: Entry | null; after: Entry | null; worldAft
   if (selectsNoMore(before.facts as ResourceGroupFacts, after.facts as ResourceGroupFacts)) return [];
   const bindings = bindingsOfResourceGroup(worldAfter, after.uid);
   const users = [...grantsWhere(worldAfter, bindings, (grant) => grant.resourceGroupUid === after.uid)];
-  return users.flatMap(({ grant, why }) => givenByGrant(grant, rolePermissions(grant.role, kinds), `the resource group is used by ${why}`));
+  return users.flatMap(({ grant, why }) => givenByGrant(grant, rolePermissions(grant.role, kinds.of(change.worldAfter)), `the resource group is used by ${why}`));
 }
 
 /** True only when it is plain that `after` is a part of `before`. */

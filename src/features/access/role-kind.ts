@@ -20,7 +20,7 @@ export function roleKind(kinds: () => Kinds): Kind<RoleSpec> {
     version: 1,
     administers: true,
     facts: ({ spec }): RoleFacts => ({ level: spec.level, permissions: new Set(spec.permissions) }),
-    check: (draft, after) => [...permissionFaults(draft.spec, kinds()), ...levelFaults(draft, after)],
+    check: (draft, after) => [...permissionFaults(draft.spec, kinds().of(after)), ...levelFaults(draft, after)],
     gives: addedPermissions,
   };
 }

@@ -11,7 +11,7 @@ import { ref, scopePath } from '#kernel/marks.ts';
 import type { Level, ScopePath } from '#kernel/scope.ts';
 import type { Resources } from './selector.ts';
 
-const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000 } as const;
+const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000, attributes: 50, verbs: 50 } as const;
 
 /** Lets its holder bind a role without holding it (CONTRACTS §5). */
 export const bindPermission = 'role.bind';
@@ -107,6 +107,35 @@ export const roleBindingSpec = z.strictObject({
   expiresAt: z.iso.datetime({ offset: true, error: 'must be a time such as `2027-01-31T12:00:00Z`' }).max(40).optional(),
 });
 export type RoleBindingSpec = z.infer<typeof roleBindingSpec>;
+
+const attributeName = z.string().regex(new RegExp(`^${word}$`), { error: 'must be a name of letters, digits and `_`' });
+
+/** zod leaves a key called `__proto__` out without a word. */
+function attributesOf<V extends z.ZodType>(value: V) {
+  return z.preprocess((written, context) => {
+    if (typeof written === 'object' && written !== null && Object.hasOwn(written, '__proto__')) {
+      context.addIssue({ code: 'custom', message: '`__proto__` cannot be the name of an attribute' });
+    }
+    return written;
+  }, z.record(attributeName, value).refine((all) => Object.keys(all).length <= limits.attributes, { error: `must have at most ${limits.attributes} attributes` }));
+}
+
+export const resourceTypeSpec = z.strictObject({
+  /** Says in words that another system holds the resources. */
+  external: z.literal(true),
+  levels: z.array(levelWord).min(1).max(3),
+  verbs: z.array(z.string().regex(new RegExp(`^${word}$`), { error: 'must be a word such as `edit`' })).min(1).max(limits.verbs),
+  attributes: attributesOf(z.enum(['string', 'number', 'boolean'])).optional(),
+});
+export type ResourceTypeSpec = z.infer<typeof resourceTypeSpec>;
+
+export const externalResourceSpec = z.strictObject({
+  type: ref('resource_type'),
+  /** As the other system calls it: opaque, compared byte for byte. */
+  id: resourceName,
+  attributes: attributesOf(scalar).optional(),
+});
+export type ExternalResourceSpec = z.infer<typeof externalResourceSpec>;
 
 export interface Range {
   readonly scope: ScopePath;

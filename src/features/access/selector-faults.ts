@@ -22,7 +22,7 @@ function nameFaults(selector: Selector, kinds: Kinds, at: string): FieldError[] 
 }
 
 function conditionFaults(selector: Selector, kinds: Kinds, at: string): FieldError[] {
-  const attributes = kinds.kinds.get(selector.type)?.attributes ?? {};
+  const attributes = kinds.kinds.get(selector.type)?.attributes ?? kinds.nouns.get(selector.type)?.external ?? {};
   return Object.keys(selector.where ?? {}).flatMap((key): FieldError[] => {
     if (/^tags\../.test(key) || Object.hasOwn(attributes, key)) return [];
     return [unknown(`${at}/where${pointerOf([key])}`, key, `attribute of \`${selector.type}\` nor \`tags.<key>\``, Object.keys(attributes))];

@@ -59,16 +59,20 @@ function resourceRef(kind: string, text: string, from: ScopePath, context: Resol
   const { after } = context;
   const builtIn = context.builtIns(kind, text);
   if (builtIn !== undefined) return { uid: builtIn };
-  // Users are account-wide and always bare.
-  const place = kind === 'user' ? (text.includes('.') ? null : { scope: accountScope, identifier: text }) : resolveReference(text, from);
+  const place = isBare(kind) ? (text.includes('.') ? null : { scope: accountScope, identifier: text }) : resolveReference(text, from);
   if (place === null) {
-    return { message: kind === 'user' ? `users are account-wide: write \`${text.split('.').at(-1)}\`` : `\`${text}\` cannot be referred to from \`${from}\`` };
+    return { message: isBare(kind) ? `a ${manifestKind(kind)} belongs to the whole account: write \`${text.split('.').at(-1)}\`` : `\`${text}\` cannot be referred to from \`${from}\`` };
   }
   const entry = after.find(kind, place.scope, place.identifier);
   if (entry !== undefined) return { uid: entry.uid };
   const near = nearest(place.identifier, sameScope(context, kind, place.scope));
   const message = `there is no ${manifestKind(kind)} \`${text}\` (looked in \`${place.scope}\`)`;
   return near === undefined ? { message } : { message: `${message}; did you mean \`${near}\`?`, suggestion: near };
+}
+
+/** Users and external kinds are account-wide and always bare. */
+function isBare(kind: string): boolean {
+  return kind === 'user' || kind === 'resource_type';
 }
 
 function* sameScope({ after, mayView }: ResolutionContext, kind: string, scope: ScopePath): Generator<string> {

@@ -17,7 +17,7 @@ export function claimMappingKind(kinds: () => Kinds): Kind<ClaimMappingSpec> {
     version: 1,
     administers: true,
     facts: compileMapping,
-    check: (draft, after) => mappingFaults(draft, after, kinds()),
+    check: (draft, after) => mappingFaults(draft, after, kinds().of(after)),
     gives: (change) => newGrants(change, kinds()),
   };
 }

@@ -9,8 +9,9 @@ import type { Context, Need, Outcome, Sink, Taint, Value } from './schema.ts';
 import type { Template } from './template.ts';
 import { dataFrom, trusted, unite, valueOf } from './value.ts';
 
-/** Names looked at for a suggestion. A payload may have very many. */
-const comparedNamesMax = 500;
+/** What is looked at for a suggestion: a payload may have very many names, and long ones. */
+const comparedNamesMax = 200;
+const comparedLengthMax = 64;
 
 interface Run extends Desk {
   readonly context: Context;
@@ -26,7 +27,7 @@ type Reduced = Value | ResidualNode;
  */
 export function evaluate(template: Template, options: { context: Context; sink: Sink }): Outcome {
   const { source, functions, root } = template;
-  const run: Run = { ...deskFor(source, functions), context: options.context, needs: new Map() };
+  const run: Run = { ...deskFor(source, functions, options.context.work), context: options.context, needs: new Map() };
   const parts = root.type === 'join' ? root.parts : [root];
   const reduced = parts.map((part) => {
     const result = reduce(run, part);
@@ -123,7 +124,8 @@ function unresolved(run: Run, node: Path, keys: readonly (string | number)[]): R
   for (let length = keys.length - 1; length >= 0 && suggestion === undefined; length--) {
     const names = run.context.names?.(keys.slice(0, length)) ?? [];
     if (names.length === 0) continue;
-    const close = nearest(String(keys[length]), names.slice(0, comparedNamesMax));
+    const key = String(keys[length]);
+    const close = key.length > comparedLengthMax ? undefined : nearest(key, names.slice(0, comparedNamesMax));
     if (close === undefined) break;
     suggestion = written([...keys.slice(0, length), close]);
   }

@@ -4,18 +4,19 @@ import { equal, numberIn, order, truth } from './compare.ts';
 import { workBytesMax } from './limits.ts';
 import { callMethod } from './methods.ts';
 import { locating } from './place.ts';
-import type { Data, FunctionTable, Source, Value } from './schema.ts';
+import type { Data, FunctionTable, Source, Value, Work } from './schema.ts';
 import { bytesOf, checkBytes, dataFrom, isList, memberOf, textOf, typeOf, unite, valueOf } from './value.ts';
 
-/** What one evaluation has at hand. `workBytes` counts down over all its operations. */
+/** What one evaluation has at hand. Every operation counts down its own `work`, and that of all it belongs to. */
 export interface Desk {
   readonly source: Source;
   readonly functions: FunctionTable;
-  workBytes: number;
+  readonly work: readonly Work[];
 }
 
-export function deskFor(source: Source, functions: FunctionTable): Desk {
-  return { source, functions, workBytes: workBytesMax };
+export function deskFor(source: Source, functions: FunctionTable, together?: Work): Desk {
+  const own = { bytes: workBytesMax };
+  return { source, functions, work: together === undefined ? [own] : [own, together] };
 }
 
 /** What is computed from all its operands. */
@@ -34,10 +35,11 @@ export function operate(desk: Desk, node: Eager<unknown>, operands: readonly Val
   });
 }
 
-/** Counts the reading of one value; refuses when the evaluation has read `workBytesMax`. */
-export function spendWork(desk: Desk, value: Value): Value {
-  desk.workBytes -= bytesOf(value.data);
-  if (desk.workBytes >= 0) return value;
+/** Counts the reading of one value; refuses when the evaluation, or all it belongs to, has read too much. */
+export function spendWork({ work }: Desk, value: Value): Value {
+  const bytes = bytesOf(value.data);
+  for (const one of work) one.bytes -= bytes;
+  if (work.every((one) => one.bytes >= 0)) return value;
   throw refusal('expression.limit', { say: 'this expression reads too much; split it or use smaller values' });
 }
 

@@ -28,10 +28,17 @@ export type Sink = 'script' | 'plain' | 'environment';
  */
 export type Lookup = { readonly found: Value } | 'not_yet' | 'missing';
 
+/** Bytes, counted down by every operation. */
+export interface Work {
+  bytes: number;
+}
+
 export interface Context {
   lookup(path: readonly (string | number)[]): Lookup;
   /** Names that exist directly below `path`, for the suggestion in an error. May be left out. */
   names?(path: readonly (string | number)[]): readonly string[];
+  /** What all evaluations in this context may still read together; absent = each has only its own bound. */
+  readonly work?: Work;
 }
 
 /** One function of the language, contributed by a feature. */

@@ -2,7 +2,7 @@
 import { refusal } from '#kernel/errors.ts';
 import type { Refusal } from '#kernel/errors.ts';
 import { compileField, contextFrom, evaluate, marked, notYet, untrusted, valueOf } from './language.ts';
-import type { Context, ContextTree, FunctionTable, Lookup, Taint, Value } from './language.ts';
+import type { Context, ContextTree, FunctionTable, Lookup, Taint, Value, Work } from './language.ts';
 import { numberOf } from './inputs.ts';
 import { placeOf } from './paths.ts';
 import type { Place } from './paths.ts';
@@ -13,6 +13,13 @@ import type { State } from './state.ts';
 
 /** How many variables may be made of each other in a row. */
 const maxChain = 15;
+/** Bytes that the expressions of one step, or of a whole pipeline while it is checked, may read together: a second of a server’s time at worst. */
+const workBytes = 32 * 1024 * 1024;
+
+/** What many contexts may read together. */
+export function workOfMany(): Work {
+  return { bytes: workBytes };
+}
 
 export interface Viewpoint {
   readonly state: State;
@@ -20,6 +27,8 @@ export interface Viewpoint {
   /** Whose `stage` it is; null outside every stage. */
   readonly stageUid: string | null;
   readonly stepUid: string | null;
+  /** Shared with other contexts (`workOfMany`); absent = of this one alone. */
+  readonly work?: Work;
 }
 
 /**
@@ -28,19 +37,21 @@ export interface Viewpoint {
  * secrets of the step that made them. Variables are evaluated when read. Lookups refuse with `expression.*` codes.
  */
 export function contextOf(viewpoint: Viewpoint): Context {
-  return new Reading(viewpoint.state, viewpoint.functions).context(viewpoint.stageUid, viewpoint.stepUid);
+  return new Reading(viewpoint).context(viewpoint.stageUid, viewpoint.stepUid);
 }
 
 /** One reading of a state: remembers variables it has evaluated and those it is in the middle of. */
 class Reading {
   readonly #state: State;
   readonly #functions: FunctionTable;
+  readonly #work: Work;
   readonly #known = new Map<PlanVariable, Value>();
   readonly #open: PlanVariable[] = [];
 
-  constructor(state: State, functions: FunctionTable) {
+  constructor({ state, functions, work = workOfMany() }: Viewpoint) {
     this.#state = state;
     this.#functions = functions;
+    this.#work = work;
   }
 
   context(stageUid: string | null, stepUid: string | null): Context {
@@ -48,6 +59,7 @@ class Reading {
     return {
       lookup: (path) => this.#lookup(tree, stageUid, path),
       names: (path) => tree.names?.(path) ?? [],
+      work: this.#work,
     };
   }
 

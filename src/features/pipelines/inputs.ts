@@ -4,7 +4,7 @@ import { nearest } from '#kernel/identifier.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import { bounds } from './document.ts';
 import type { PipelineDocument, StepDocument, VariableDocument } from './document.ts';
-import { inField, runtimeInputOf } from './language.ts';
+import { inField, maxFaults, runtimeInputOf } from './language.ts';
 import type { RuntimeInput } from './language.ts';
 import { stagesOf, stepsOf } from './rules.ts';
 import { durationFault, timeoutMs } from './timeout.ts';
@@ -33,6 +33,11 @@ export interface GivenInput {
 }
 
 export const maxInputs = 1000;
+
+/** Finding the nearest of very many names takes a server's time, and whoever may run a pipeline can ask for it. */
+const maxSuggestions = 5;
+const maxCompared = 200;
+const maxComparedLength = 64;
 
 export const secretInputFault =
   'a secret cannot be an input: what a caller chooses may not name a secret; write the reference here';
@@ -105,8 +110,9 @@ export function resolveInputs(
   asked: readonly PipelineInput[], given: Readonly<Record<string, unknown>> | null, errors: FieldError[],
 ): ReadonlyMap<string, GivenInput> {
   const byName = new Map(asked.map((input) => [input.name, input]));
-  for (const name of given === null ? [] : Object.keys(given).slice(0, maxInputs)) {
-    if (!byName.has(name)) errors.push(unknownInput(name, byName.keys()));
+  const unknown = Object.keys(given ?? {}).filter((name) => !byName.has(name));
+  for (const [i, name] of unknown.slice(0, maxFaults + 1).entries()) {
+    errors.push(unknownInput(name, i < maxSuggestions ? [...byName.keys()].slice(0, maxCompared) : []));
   }
   return new Map(asked.map((input) => {
     const value = given !== null && Object.hasOwn(given, input.name) ? given[input.name] : undefined;
@@ -165,7 +171,7 @@ function answers(
 }
 
 function unknownInput(name: string, known: Iterable<string>): FieldError {
-  const near = nearest(name, known);
+  const near = name.length > maxComparedLength ? undefined : nearest(name, known);
   const hint = near === undefined ? '' : `; did you mean \`${shown(near)}\`?`;
   const message = `the pipeline asks for no input \`${shown(name)}\`${hint}`;
   return { pointer: pointerFor(name), message, ...(near === undefined ? {} : { suggestion: near }) };

@@ -10,7 +10,7 @@ export {
 } from '#features/expressions/feature.ts';
 export type { ContextTree, RuntimeInput, Template } from '#features/expressions/feature.ts';
 export type {
-  Context, Data, ExpressionFunction, FunctionTable, Lookup, Need, Outcome, Taint, Value,
+  Context, Data, ExpressionFunction, FunctionTable, Lookup, Need, Outcome, Taint, Value, Work,
 } from '#features/expressions/schema.ts';
 
 export function compileField(text: string, functions: FunctionTable): Template {
@@ -25,8 +25,12 @@ export function compileCondition(text: string, functions: FunctionTable): Templa
   return compileTemplate(`<+${text.trim()}>`, { functions, base: { line: 1, column: -1 } });
 }
 
+/** More faults of a file than this are neither told nor looked for: a fault with its suggestion costs more than a good field. */
+export const maxFaults = 100;
+
 /** Runs a piece of work on one field; what the language refuses becomes a fault of that field. */
 export function inField<T>(pointer: string, errors: FieldError[], work: () => T): T | undefined {
+  if (errors.length > maxFaults) return undefined;
   try {
     return work();
   } catch (error) {

@@ -234,6 +234,32 @@ test('hostile: long words and dots in many variables do not stop the server', ()
   assert.ok('errors' in result && result.errors.length > 0);
 });
 
+test('hostile: many fields that each search a long text are refused together', () => {
+  const search = `<+[${Array.from({ length: 60 }, () => "pipeline.variables.long.contains('yyyyyq')").join(', ')}].size()>`;
+  const fields = Array.from({ length: 100 }, (_, i) => `V${i}: "${search}"`).join(', ');
+  const steps = Array.from({ length: 20 }, (_, i) => `- step: { identifier: s${i}, type: Run, spec: { command: x, envVariables: { ${fields} } } }\n`).join('');
+  const result = compile(stageOf(steps, `  variables: [ { name: long, type: String, value: ${'y'.repeat(60_000)} } ]\n`));
+  assert.ok('errors' in result);
+  assert.match(result.errors[0]!.message, /reads too much/);
+});
+
+test('hostile: a thousand inputs that nobody asked for, each nearly the name of every other', () => {
+  const long = (letter: string, i: number) => `${letter}${String(i).padStart(4, '0')}${'x'.repeat(119)}`;
+  const variables = Array.from({ length: 100 }, (_, i) => `    - { name: ${long('v', i)}, type: String, value: <+input> }\n`).join('');
+  const result = compile(stageOf(run('a'), `  variables:\n${variables}`), Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [long('w', i), 'x'])));
+  assert.ok('errors' in result);
+  assert.deepEqual([result.code, result.errors.length, result.errors.at(-1)?.message], ['pipeline.input', 100, 'and more']);
+});
+
+test('hostile: thousands of paths that do not exist, each nearly every one that does', () => {
+  const long = (letter: string, i: number) => `${letter}${String(i).padStart(4, '0')}${'x'.repeat(119)}`;
+  const fields = (step: number) => Array.from({ length: 20 }, (_, i) => `V${i}: <+steps.${long('z', step * 20 + i)}>`).join(', ');
+  const steps = Array.from({ length: 200 }, (_, i) => `- step: { identifier: ${long('s', i)}, type: Run, spec: { command: x, envVariables: { ${fields(i)} } } }\n`).join('');
+  const result = compile(stageOf(steps));
+  assert.ok('errors' in result);
+  assert.equal(result.errors.length, 100);
+});
+
 test('a secret is found however its call is spaced', () => {
   const plan = planOf(stageOf('- step: { identifier: a, type: Run, spec: { command: x, envVariables: { V: <+pipeline.variables.v> } } }', `  variables: [ { name: v, type: String, value: '<+ secrets . getValue ( "x" ) >' } ]\n`));
   assert.deepEqual(plan.steps[0]!.environment.map(({ field }) => 'text' in field && field.text), ['<+ secrets . getValue ( "x" ) >']);

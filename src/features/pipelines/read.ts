@@ -4,13 +4,13 @@ import { pointerOf } from '#kernel/matcher.ts';
 import { fieldErrors } from '#platform/http/problem.ts';
 import { pipelineSpec } from './document.ts';
 import type { PipelineSpec } from './document.ts';
+import { maxFaults } from './language.ts';
 import { printable } from './words.ts';
 
 export type Read = { readonly spec: PipelineSpec } | { readonly errors: readonly FieldError[] };
 
 const maxDepth = 32;
 const maxNodes = 50_000;
-const maxErrors = 100;
 
 /**
  * Reads the `spec` of a pipeline manifest (`{ pipeline: … }`). Pointers start at the spec. Every fault is listed, up to a
@@ -24,10 +24,10 @@ export function readSpec(document: unknown): Read {
   return { errors: firstErrors(fieldErrors(parsed.error, pipelineSpec).map(withSuggestion)) };
 }
 
-/** At most a hundred, the last one then saying how many were left out. */
+/** At most `maxFaults`, the last one then saying that there are more. */
 export function firstErrors(errors: readonly FieldError[]): readonly FieldError[] {
-  if (errors.length <= maxErrors) return errors;
-  return [...errors.slice(0, maxErrors - 1), { pointer: '', message: `and ${errors.length - maxErrors + 1} more` }];
+  if (errors.length <= maxFaults) return errors;
+  return [...errors.slice(0, maxFaults - 1), { pointer: '', message: 'and more' }];
 }
 
 /** The schema says «did you mean» for words as well as for fields; forms and the CLI want it by itself. */

@@ -2,7 +2,7 @@
 import { Refusal } from '#kernel/errors.ts';
 import type { ErrorCode, FieldError } from '#kernel/errors.ts';
 import { resolveReference } from '#kernel/reference.ts';
-import { contextOf } from './context.ts';
+import { contextOf, workOfMany } from './context.ts';
 import type { EntityField } from './draft.ts';
 import { compileCondition, compileField, evaluate, inField, textOf } from './language.ts';
 import type { Context, Data, FunctionTable } from './language.ts';
@@ -37,8 +37,9 @@ export function withEntities(
 ): Plan {
   const state = initialState(plan, null);
   const found = new Map<string, string>();
+  const work = workOfMany();
   for (const { stage, kind, field } of entities) {
-    const context = contextOf({ state, functions: run.functions, stageUid: stage, stepUid: null });
+    const context = contextOf({ state, functions: run.functions, stageUid: stage, stepUid: null, work });
     const { pointer } = field;
     const data = 'data' in field ? field.data : inField(pointer, run.errors, () => settled(field.text, context, run.functions));
     if (data === undefined || (data === null && run.unanswered)) continue;
@@ -73,10 +74,11 @@ const circular: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['expression.limit']
  */
 export function rehearse(plan: Plan, functions: FunctionTable, errors: FieldError[]): void {
   const state = initialState(plan, null);
-  const attempt = (pointer: string, codes: ReadonlySet<ErrorCode>, work: () => unknown): void => {
+  const work = workOfMany();
+  const attempt = (pointer: string, codes: ReadonlySet<ErrorCode>, evaluation: () => unknown): void => {
     inField(pointer, errors, () => {
       try {
-        work();
+        evaluation();
       } catch (error) {
         if (!(error instanceof Refusal) || codes.has(error.code)) throw error;
       }
@@ -92,15 +94,15 @@ export function rehearse(plan: Plan, functions: FunctionTable, errors: FieldErro
     const template = compileCondition(when.condition, functions);
     attempt(`${when.pointer}/condition`, certain, () => evaluate(template, { context, sink: 'plain' }));
   };
-  const outside = contextOf({ state, functions, stageUid: null, stepUid: null });
+  const outside = contextOf({ state, functions, stageUid: null, stepUid: null, work });
   for (const variable of plan.variables) field(variable.field, outside, circular);
   for (const stage of plan.stages) {
-    const context = contextOf({ state, functions, stageUid: stage.uid, stepUid: null });
+    const context = contextOf({ state, functions, stageUid: stage.uid, stepUid: null, work });
     condition(stage.when, context);
     for (const variable of stage.variables) field(variable.field, context);
   }
   for (const step of plan.steps) {
-    const context = contextOf({ state, functions, stageUid: step.stage, stepUid: step.uid });
+    const context = contextOf({ state, functions, stageUid: step.stage, stepUid: step.uid, work });
     condition(step.when, context);
     attempt(step.script.pointer, certain, () => evaluate(compileField(step.script.text, functions), { context, sink: 'script' }));
     for (const variable of step.environment) field(variable.field, context);

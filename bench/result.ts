@@ -18,6 +18,12 @@ export interface BenchResult {
   readonly void: readonly string[];
 }
 
+/** Parts of a benchmark, where it has any. */
+export interface BenchOptions {
+  readonly size?: string | undefined;
+  readonly case?: string | undefined;
+}
+
 /** One measured round; gives the figure in the unit of the result. */
 export type Candidate = () => number | Promise<number>;
 

@@ -58,7 +58,7 @@ export interface Given {
 export interface Kind<S = never> extends Noun {
   /** Strict zod object; fields carry marks (`ref`, `scope`, `secret`, `immutable`, …) from `marks.ts`. */
   readonly spec: z.ZodType<S>;
-  /** Version of the stored spec; `upgraders[i]` is pure and lifts version i+1 to i+2. */
+  /** Version of the stored spec; `upgraders[i]` is pure, lifts version i+1 to i+2 and leaves references where they are. */
   readonly version: number;
   readonly upgraders?: readonly ((old: unknown) => unknown)[];
   /** The identifier is never given out twice at its scope. */
@@ -117,6 +117,7 @@ export class Kinds {
       this.#nouns.set(noun.name, noun);
     }
     for (const kind of kinds) {
+      assert((kind.upgraders ?? []).length === kind.version - 1, `${kind.name} has version ${kind.version}; each version before it needs its upgrader`);
       this.#kinds.set(kind.name, kind);
       this.#byManifest.set(manifestKind(kind.name), kind);
     }

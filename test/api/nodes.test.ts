@@ -217,3 +217,15 @@ describe('a node cut off from the database', () => {
     await until(() => first.sql(`select 1 from pg_stat_activity where datname = current_database() and query = 'listen sallyport_access'`).then((rows) => rows.length === 2), 'it listens again');
   });
 });
+
+describe('a node of an older release', () => {
+  test('refuses the accounts a newer one has written to, says what to do, and serves the others', async () => {
+    const { account, api, adminToken } = await first.addAccount('ahead');
+    await first.sql(`update resource set spec_version = 99 where account_id = $1 and kind = 'user'`, [account.id]);
+    const older = await startTestServer({ beside: first });
+    const refused = problem(await older.call({ method: 'GET', path: `${api}/users`, token: adminToken }), 503, 'access.stale');
+    assert.match(refused.detail ?? '', /older release than the one that wrote this; upgrade it$/);
+    assert.equal((await older.call({ method: 'GET', path: path() })).status, 200);
+    await older.stop();
+  });
+});

@@ -1,5 +1,5 @@
 /** The one table of resources. Stored specs carry a version and are lifted by pure upgraders when read. */
-import { assert } from '#kernel/errors.ts';
+import { refusal } from '#kernel/errors.ts';
 import type { AnyKind, Kinds } from '#kernel/kind.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { Reader, Tx } from '#platform/database/database.ts';
@@ -27,9 +27,10 @@ export interface ResourceRow {
   readonly updated_by: string;
 }
 
+/** The spec as this release has it, whichever release stored it. Refuses what a newer one wrote: half understood is wrong. */
 export function readRow(kinds: Kinds, row: ResourceRow): StoredResource {
   const kind = kinds.kinds.get(row.kind);
-  assert(kind !== undefined, `a stored resource has the unknown kind ${row.kind}`);
+  if (kind === undefined) throw tooNew(`no kind \`${row.kind}\` is known here`);
   return {
     accountId: row.account_id,
     uid: row.uid,
@@ -51,8 +52,12 @@ export function readRow(kinds: Kinds, row: ResourceRow): StoredResource {
 }
 
 function upgraded(kind: AnyKind, spec: unknown, version: number): unknown {
-  assert(version <= kind.version, `${kind.name} was stored by a newer release`);
+  if (version > kind.version) throw tooNew(`the stored \`${kind.name}\` has version ${version}, and ${kind.version} is the newest known here`);
   return (kind.upgraders ?? []).slice(version - 1).reduce((old, lift) => lift(old), spec);
+}
+
+function tooNew(because: string): Error {
+  return refusal('access.stale', { say: 'this node is of an older release than the one that wrote this; upgrade it', because });
 }
 
 /** What the snapshot holds of a resource. */

@@ -64,6 +64,16 @@ create index attempt_offered on attempt (account_id, offered_at) where status = 
 create index attempt_leased on attempt (lease_until) where status in ('leased', 'started');
 create unique index attempt_claim on attempt (account_id, runner_id, claim_id) where claim_id is not null;
 
+-- What a lease was given, sealed, so that a runner whose answer got lost is given the same again. Gone with the start.
+create table attempt_delivery (
+  account_id uuid not null,
+  attempt_id uuid not null,
+  sealed bytea not null,
+  at timestamptz(3) not null,
+  primary key (account_id, attempt_id),
+  foreign key (account_id, attempt_id) references attempt (account_id, id)
+);
+
 -- Values of outputs that hold a secret.
 create table sealed_output (
   account_id uuid not null,

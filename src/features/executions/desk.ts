@@ -7,8 +7,9 @@ import type { Attempt } from './attempts.ts';
 import { findAttempt } from './attempts.ts';
 import type { ClaimServices } from './claim.ts';
 import { claimAttempt } from './claim.ts';
-import type { DeliveredStep } from './deliver-step.ts';
-import { deliverStep } from './deliver-step.ts';
+import { findDelivered, forgetDelivered, keepDelivered, sealDelivered } from './delivered.ts';
+import type { DeliveredStep, StepRequest } from './deliver-step.ts';
+import { deliverStep, prepare } from './deliver-step.ts';
 import { endAttempt } from './end-attempt.ts';
 import { attemptsChannel, post, under } from './engine.ts';
 import { openGrant } from './grant.ts';
@@ -68,8 +69,11 @@ async function confirm({ database }: DeskServices, ref: AttemptRef, now: Date): 
   return attempt;
 }
 
-/** Opens and mints, then records every use in one transaction that confirms the lease; only then the values leave. */
-async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<DeliveredStep> {
+/**
+ * Opens and mints, then keeps the values and records every use in one transaction that confirms the lease; only then they
+ * leave. Asked again, the run must still be allowed them, and they are the same.
+ */
+async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<Pick<DeliveredStep, 'payload' | 'environment' | 'masks'>> {
   const attempt = await confirm(services, ref, now);
   expectStatus(attempt, 'leased');
   const execution = await findExecution(services.database.read, attempt);
@@ -78,14 +82,23 @@ async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Pr
   try {
     caller = await openGrant(services, attempt, execution.runGrant, now);
     const world = await services.snapshots.world(ref.accountId);
-    const step = await deliverStep(services, { execution, stepUid: attempt.stepUid, attemptId: attempt.id, caller, world, now });
-    await services.database.transaction(async (tx) => {
+    const request: StepRequest = { execution, stepUid: attempt.stepUid, attemptId: attempt.id, caller, world, now };
+    const before = await findDelivered(services, ref);
+    if (before !== null) return { payload: prepare(services, request).payload, ...before };
+    const step = await deliverStep(services, request);
+    // What holds no secret is made the same again.
+    const sealed = step.masks.length === 0 && step.acts.length === 0 ? null : await sealDelivered(services, ref, step);
+    const isFirst = await services.database.transaction(async (tx) => {
       const locked = await lockLease(tx, ref, now);
       expectStatus(locked.attempt, 'leased');
+      if (sealed === null) return true;
+      if (!(await keepDelivered(tx, ref, { sealed, now }))) return false;
       for (const record of step.records) await record(tx);
       await services.record(tx, { accountId: ref.accountId, now, caller, address: null, requestId: execution.id, action: 'run.use' }, step.acts);
+      return true;
     });
-    return step;
+    // Two questions at one moment: what was made here leaves nobody, the other's stands.
+    return isFirst ? step : deliverTo(services, ref, now);
   } catch (error) {
     if (!isFaultOfStep(error)) throw error;
     await services.database.transaction(async (tx) => {
@@ -104,7 +117,10 @@ async function start(services: DeskServices, ref: AttemptRef, now: Date): Promis
     const first = attempt.status === 'leased';
     await tx.updateTable('attempt').set({ lease_until: leaseUntil, ...(first ? { status: 'started' as const, started_at: now } : {}) })
       .where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
-    if (first) await post(services, tx, execution, { type: 'attempt_started', ...under(attempt) }, now);
+    if (first) {
+      await forgetDelivered(tx, ref);
+      await post(services, tx, execution, { type: 'attempt_started', ...under(attempt) }, now);
+    }
     return { leaseUntil, cancel: attempt.cancel, maskSet: onlyMaskSet };
   });
 }

@@ -6,6 +6,7 @@ import type { Database } from '#platform/database/database.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { Attempt } from './attempts.ts';
 import { findAttempt } from './attempts.ts';
+import { forgetDelivered } from './delivered.ts';
 import type { EngineServices, NewEvent } from './engine.ts';
 import { post, under } from './engine.ts';
 import { expectStatus, holds, isLeaseOf, lockBoth, staleFence } from './lease.ts';
@@ -35,6 +36,7 @@ export async function endAttempt(services: EndServices, ref: AttemptRef, result:
     const totals = 'logs' in result && result.logs !== null ? JSON.stringify(result.logs) : null;
     await tx.updateTable('attempt').set({ status: 'outputs' in result ? 'ended' : 'lost', ended_at: now, result_hash: hash, log_totals: totals })
       .where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
+    await forgetDelivered(tx, ref);
     const { execution } = locked;
     const fits = haveRoom(execution.state, outputs);
     if (fits) await keepSealed(tx, { accountId: ref.accountId, executionId: execution.id }, outputs, now);

@@ -7,6 +7,7 @@ import type { Act } from '#platform/call.ts';
 import type { Randomness } from '#platform/clock.ts';
 import type { Tx } from '#platform/database/database.ts';
 import type { Attempt } from './attempts.ts';
+import { forgetDelivered } from './delivered.ts';
 import type { Execution } from './store.ts';
 import { saveProgress } from './store.ts';
 
@@ -83,8 +84,12 @@ async function carryOut({ randomness }: EngineServices, tx: Tx, { execution, com
     case 'cancel_attempt': {
       const place = tx.updateTable('attempt')
         .where('account_id', '=', accountId).where('execution_id', '=', executionId).where('step_uid', '=', command.stepUid).where('number', '=', command.attempt);
-      if (command.started) await place.set({ cancel: true }).where('status', '=', 'started').execute();
-      else await place.set({ status: 'withdrawn', cancel: true, ended_at: now }).where('status', 'in', ['offered', 'leased']).execute();
+      if (command.started) {
+        await place.set({ cancel: true }).where('status', '=', 'started').execute();
+        return [];
+      }
+      const withdrawn = await place.set({ status: 'withdrawn', cancel: true, ended_at: now }).where('status', 'in', ['offered', 'leased']).returning('id').execute();
+      for (const { id: attemptId } of withdrawn) await forgetDelivered(tx, { accountId, attemptId });
       return [];
     }
     case 'set_timer': {

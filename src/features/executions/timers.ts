@@ -3,6 +3,7 @@ import { isFinal } from '#features/pipelines/feature.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
 import { isOver } from './attempts.ts';
+import { forgetDelivered } from './delivered.ts';
 import type { EngineServices } from './engine.ts';
 import { post, under } from './engine.ts';
 import { lockBoth } from './lease.ts';
@@ -25,6 +26,7 @@ export async function loseExpiredLeases(services: TimerServices): Promise<void> 
     // It was renewed, or ended, while we came here.
     if (isOver(attempt) || attempt.leaseUntil === null || attempt.leaseUntil >= now) return;
     await tx.updateTable('attempt').set({ status: 'lost', ended_at: now }).where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
+    await forgetDelivered(tx, ref);
     await post(services, tx, execution, { type: 'attempt_lost', ...under(attempt) }, now);
   });
 }

@@ -47,12 +47,10 @@ export interface Tables {
     id: string; account_id: string | null; name: string; payload: Json; run_at: Date; attempts: number;
     locked_until: Date | null; last_error: string | null; unique_key: string | null;
   };
-  outbox: { account_id: string; id: string; topic: string; payload: Json; created_at: Date; delivered_at: Date | null };
   idempotency: {
     account_id: string; caller: string; key: string; request_hash: Bytes; status: number | null;
     answer: ColumnType<unknown, string | null, string | null>; created_at: Date;
   };
-  blob: { account_id: string; id: string; position: number; bytes: Bytes; created_at: Date };
   workload_session: {
     account_id: string; id: string; issuer_uid: string; issuer: string; subject: string; label: string; claims: Json; proof: Json;
     mappings: Json; mapping_uids: string[]; token_hash: Bytes; created_at: Date; expires_at: Date; revoked_at: Date | null; revoked_by: string | null;
@@ -74,6 +72,7 @@ export interface Tables {
     lease_until: Date | null; cancel: boolean; timeout_ms: number; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null; log_totals: ColumnType<unknown, string | null, string | null>;
     stdout_bytes: Generated<number>; stderr_bytes: Generated<number>;
   };
+  attempt_delivery: { account_id: string; attempt_id: string; sealed: Bytes; at: Date };
   sealed_output: { account_id: string; id: string; execution_id: string; sealed: Bytes; created_at: Date };
   log_segment: { account_id: string; attempt_id: string; stream: 'stdout' | 'stderr'; start_offset: number; bytes: Bytes; mask_version: number; at: Date };
   runner: {

@@ -47,7 +47,7 @@ interface Asked {
 }
 
 /** A role over some resources at a scope, wherever it is written. */
-interface Granted {
+export interface Granted {
   readonly at: string;
   readonly roleUid: string | undefined;
   readonly over: { readonly groupUid: string | undefined } | { readonly resources: readonly SelectorWords[]; readonly includeChildScopes: boolean };
@@ -70,22 +70,37 @@ function isPermission({ kinds }: NaiveWorld, permission: string): boolean {
 }
 
 function grantors(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
-  if (asker.type === 'user' || asker.type === 'service_account') return bindingsThatAllow(world, asker, asked); // 7: a group is never a caller
-  if (asker.type === 'workload' && asker.session !== undefined) return mappingsThatAllow(world, asker.session, asked);
-  if (asker.type === 'system' && asker.uid === 'bootstrap') return ['system:bootstrap']; // CONTRACTS §1: `account_admin`, over all
+  return waysOf(world, asker, asked.now)
+    .filter(({ all }) => all.every((granted) => allows(world, granted, asked)))
+    .map(({ by }) => by);
+}
+
+/** One way to be allowed: everything in `all` must allow, each by itself. */
+export interface NaiveWay {
+  readonly by: string;
+  readonly all: readonly Granted[];
+}
+
+export function waysOf(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveWay[] {
+  if (asker.type === 'user' || asker.type === 'service_account') return waysOfBindings(world, asker, now); // 7: a group is never a caller
+  if (asker.type === 'workload' && asker.session !== undefined) return waysOfMappings(world, asker.session);
+  if (asker.type === 'system' && asker.uid === 'bootstrap') return [{ by: 'system:bootstrap', all: [adminOfEverything] }]; // CONTRACTS §1
   return []; // 13
 }
 
-function bindingsThatAllow(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
+const adminOfEverything: Granted = {
+  at: '/', roleUid: builtInUid('Role', 'account_admin'), over: { groupUid: builtInUid('ResourceGroup', 'all_resources_including_child_scopes') }, claims: {},
+};
+
+function waysOfBindings(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveWay[] {
   const principal = byUid(world, asker.uid);
   if (principal === undefined || principal.document.kind !== manifestKindOf(asker.type)) return []; // 13, 7
   if ((principal.document.spec as { disabled?: boolean }).disabled === true) return [];
   const subjects = [principal, ...groupsAround(world, principal)];
   return ofKind(world, 'RoleBinding')
-    .filter((binding) => isInForce(binding, asked.now)) // 1
+    .filter((binding) => isInForce(binding, now)) // 1
     .filter((binding) => subjects.some((subject) => names(binding, subject)))
-    .filter((binding) => allows(world, grantedBy(binding), asked))
-    .map((binding) => binding.uid);
+    .map((binding) => ({ by: binding.uid, all: [grantedBy(binding)] }));
 }
 
 function isInForce({ document }: Stored, now: Date): boolean {
@@ -127,15 +142,13 @@ function isMember(group: Stored, one: Stored): boolean {
 }
 
 /** A session holds what both the recorded and the present version of one mapping grant (DESIGN §1). */
-function mappingsThatAllow(world: NaiveWorld, { issuerUid, claims, recorded }: NaiveSession, asked: Asked): string[] {
+function waysOfMappings(world: NaiveWorld, { issuerUid, claims, recorded }: NaiveSession): NaiveWay[] {
   if (byUid(world, issuerUid) === undefined) return []; // 13
-  return recorded
-    .filter((then) => {
-      const present = byUid(world, then.uid);
-      const grants = (mapping: Stored) => grantsFor(mapping, issuerUid, claims).some((granted) => allows(world, granted, asked));
-      return present !== undefined && grants(then) && grants(present);
-    })
-    .map((mapping) => mapping.uid);
+  return recorded.flatMap((then) => {
+    const present = byUid(world, then.uid);
+    const grants = present === undefined ? [] : grantsFor(present, issuerUid, claims);
+    return grantsFor(then, issuerUid, claims).flatMap((was) => grants.map((is): NaiveWay => ({ by: then.uid, all: [was, is] })));
+  });
 }
 
 /** The mappings that match these claims of this issuer. */
@@ -165,10 +178,7 @@ function scopeOfGrant({ scope }: GrantWords, claims: Claims): string | null {
 
 /** One binding or grant must give all of it. */
 function allows(world: NaiveWorld, granted: Granted, asked: Asked): boolean {
-  const role = roleOf(world, granted.roleUid);
-  if (role === null) return false; // 13
-  if (partsOf(granted.at).length < depthOf(role.level)) return false; // 8: not above the role's level
-  if (!role.holds(asked.permission)) return false; // 2
+  if (heldRole(world, granted)?.holds(asked.permission) !== true) return false; // 2, 8, 13
   const places = placesOf(world, asked.target);
   if (!places.some((place) => isAtOrBelow(place, granted.at))) return false; // 4
   const { ranges, selectors } = resourcesOf(world, granted);
@@ -176,12 +186,12 @@ function allows(world: NaiveWorld, granted: Granted, asked: Asked): boolean {
   return selectors === 'all' || selectors.some((selector) => isSelected(selector, asked.target, granted.claims)); // 5
 }
 
-interface Range {
+export interface Range {
   readonly scope: string;
   readonly includeChildScopes: boolean;
 }
 
-function isInRange(place: string, { scope, includeChildScopes }: Range): boolean {
+export function isInRange(place: string, { scope, includeChildScopes }: Range): boolean {
   return isSameScope(place, scope) || (includeChildScopes && isAtOrBelow(place, scope)); // 3
 }
 
@@ -203,7 +213,7 @@ function valueOf({ tags, attributes }: Target, key: string): unknown {
   return Object.hasOwn(from, name) ? (from as Record<string, unknown>)[name] : undefined;
 }
 
-function resourcesOf(world: NaiveWorld, { at, over }: Granted): { ranges: readonly Range[]; selectors: 'all' | readonly SelectorWords[] } {
+export function resourcesOf(world: NaiveWorld, { at, over }: Granted): { ranges: readonly Range[]; selectors: 'all' | readonly SelectorWords[] } {
   if ('resources' in over) return { ranges: [{ scope: at, includeChildScopes: over.includeChildScopes }], selectors: over.resources };
   const builtIn = builtInGroups.find((name) => builtInUid('ResourceGroup', name) === over.groupUid);
   if (builtIn === 'all_resources_including_child_scopes') return { ranges: [{ scope: at, includeChildScopes: true }], selectors: 'all' };
@@ -222,6 +232,12 @@ function resourcesOf(world: NaiveWorld, { at, over }: Granted): { ranges: readon
 interface HeldRole {
   readonly level: string;
   readonly holds: (permission: string) => boolean;
+}
+
+/** Null when it is gone, or stands above the role's level. */
+export function heldRole(world: NaiveWorld, { at, roleUid }: Granted): HeldRole | null {
+  const role = roleOf(world, roleUid);
+  return role === null || partsOf(at).length < depthOf(role.level) ? null : role; // 8
 }
 
 function roleOf(world: NaiveWorld, uid: string | undefined): HeldRole | null {

@@ -15,7 +15,7 @@ import { builtInRoles, builtInUid, isAtOrBelow, isSameScope, manifestKindOf, par
 import { claimAt } from './naive-matcher.ts';
 import type { NaiveSession } from './naive-evaluator.ts';
 import type { Random } from './random.ts';
-import { now, permissions, resourceNames, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
+import { now, orgNames, permissions, projectNames, resourceNames, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
 
 export interface RandomQuestion extends Question {
   readonly who: { readonly accountId: string; readonly type: string; readonly uid: string; readonly session: number | null };
@@ -212,13 +212,14 @@ function someTags(random: Random): Record<string, string> {
 
 function boundAround(random: Random, source: QuestionSource, permission: string, target: Target): Bound {
   const around = source.scopes.filter((scope) => isAtOrBelow(target.scope, scope));
+  const onClaim = { type: target.kind, where: Object.fromEntries(Object.keys(target.tags).map((key) => [`tags.${key}`, { equalsClaim: '/team' }])) };
   const own = { type: target.kind, ...(target.identifier !== null && random.chance(0.5) ? { identifiers: [target.identifier] } : {}) };
   return {
     permissions: random.chance(0.4) ? 'all' : [...(random.chance(0.8) ? [permission] : []), ...random.some(permissions, 0.2)],
     extent: {
       scope: random.chance(0.85) ? (random.maybe(around) ?? '/') : random.pick(source.scopes),
       includeChildScopes: random.chance(0.7),
-      resources: random.chance(0.6) ? 'all' : ([...selectors(random), ...(random.chance(0.6) ? [own] : [])] as Exclude<Bound['extent']['resources'], 'all'>),
+      resources: random.chance(0.6) ? 'all' : ([...selectors(random), ...(random.chance(0.6) ? [random.chance(0.8) ? own : onClaim] : [])] as Exclude<Bound['extent']['resources'], 'all'>),
     },
   };
 }
@@ -234,7 +235,7 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
     () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
     () => (draft.target = { ...target, scope: random.pick(['nowhere', `${target.scope}2`, 'prod/nowhere', '__proto__', 'constructor/constructor']) }),
-    () => (draft.target = { ...target, identifier: random.pick([null, ...resourceNames, `${target.identifier}2`]) }),
+    () => (draft.target = { ...target, identifier: random.pick([null, `${target.identifier}2`, ...namesOf(target.kind)]) }),
     () => (draft.target = { ...target, tags: someTags(random) }),
     () => (draft.target = { ...target, tags: {}, attributes: {} }),
     () => (draft.target = { ...target, attributes: random.pick([{ type: 'production' }, { type: undefined }, { type: 'jwt' }, { type: 5 }, { type: true }]) }),
@@ -246,6 +247,11 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.bounds = random.times(0, 2, () => boundAround(random, source, draft.permission, target))),
     () => (draft.bounds = random.times(1, 2, () => boundAround(random, source, random.pick(permissions), { ...target, scope: sameLevel(random, scopes, target.scope) }))),
   ])();
+}
+
+/** Of scopes also those that are gone or never were. */
+function namesOf(kind: string): readonly string[] {
+  return kind === 'project' ? projectNames : kind === 'organization' ? orgNames : resourceNames;
 }
 
 /** Kinds stay at levels where they can be; mostly a scope that is there. */

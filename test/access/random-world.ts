@@ -9,8 +9,8 @@ import { builtInGroups, builtInRoles, isAtOrBelow, isSameScope, partsOf, scopeAt
 import type { GrantWords, SelectorWords, Stored } from './naive-documents.ts';
 import type { Random } from './random.ts';
 
-const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
-const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
+export const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
+export const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
 const people = ['alice', 'Alice', 'bob', 'constructor', '__proto__'];
 const groupNames = ['alice', 'team', 'ops', '__proto__', 'constructor'];
 export const resourceNames = ['a', 'A', 'ab', 'prod', '__proto__', 'constructor', 'toString'];
@@ -55,7 +55,7 @@ export function firstWorld(random: Random): Manifest[] {
 }
 
 const resourceKinds = ['Pipeline', 'Pipeline', 'Environment', 'Secret', 'Connector'];
-const changing = ['RoleBinding', 'RoleBinding', 'RoleBinding', 'UserGroup', 'UserGroup', 'Role', 'Role', 'ResourceGroup', 'ResourceGroup', 'ClaimMapping', 'User',
+const changing = ['RoleBinding', 'RoleBinding', 'RoleBinding', 'UserGroup', 'UserGroup', 'Role', 'Role', 'ResourceGroup', 'ResourceGroup', 'ClaimMapping', 'ClaimMapping', 'ClaimMapping', 'User',
   'ServiceAccount', 'Project', 'Organization', 'TrustedIssuer', ...resourceKinds];
 
 export type RandomChange = { readonly put: Manifest } | { readonly remove: string };
@@ -166,7 +166,7 @@ function mappingDocument(random: Random, all: readonly Manifest[]): Manifest | n
     { claim: '/nested/id', equals: 'core' }, { claim: '/__proto__/team', exists: true }, { claim: '/constructor', exists: true },
   ];
   const when = [random.pick(conditions.slice(0, 4)), ...(random.chance(0.15) ? [random.pick(conditions)] : [])];
-  return { kind: 'ClaimMapping', scope, identifier: `m${random.whole(6)}`, spec: { issuer: reference(random, issuer, scope), when, grants } };
+  return { kind: 'ClaimMapping', scope, identifier: `m${random.whole(3)}`, spec: { issuer: reference(random, issuer, scope), when, grants } };
 }
 
 function resourceDocument(random: Random, kind: string, all: readonly Manifest[]): Manifest | null {

@@ -208,15 +208,6 @@ create table job (
   unique_key text unique
 );
 create index job_due on job (run_at);
-create table outbox (
-  account_id uuid not null,
-  id uuid not null,
-  topic text not null,
-  payload jsonb not null,
-  created_at timestamptz(3) not null,
-  delivered_at timestamptz(3),
-  primary key (account_id, id)
-);
 create table idempotency (
   account_id uuid not null,
   caller text not null,
@@ -226,12 +217,4 @@ create table idempotency (
   answer jsonb,
   created_at timestamptz(3) not null,
   primary key (account_id, caller, key)
-);
-create table blob (
-  account_id uuid not null,
-  id uuid not null,
-  position integer not null,
-  bytes bytea not null,
-  created_at timestamptz(3) not null,
-  primary key (account_id, id, position)
 );

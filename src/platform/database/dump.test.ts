@@ -77,7 +77,7 @@ async function fill(database: TestDatabase): Promise<void> {
     [account, awkward],
   );
   await ask(database, `insert into resource_ref select account_id, uid, '/spec/x', uid from resource`);
-  await ask(database, `insert into blob values ($1, $1, 0, decode(repeat('00ff0a5c', 300000), 'hex'), now())`, [account]);
+  await ask(database, `insert into log_segment values ($1, $1, 'stdout', 0, decode(repeat('00ff0a5c', 300000), 'hex'), 1, now())`, [account]);
   await ask(
     database,
     `insert into audit_event select $1, t, gen_random_uuid(), 1, null, null, null, 'x', null, null, null, '/', 'success', null, 'r', null, '{}', '{}', '\\x00'
@@ -126,11 +126,11 @@ describe('a backup', () => {
     assert.deepEqual(readdirSync(directory).filter((name) => name.endsWith('.part')), []);
   });
 
-  test('holds every table of the schema but the three that mean nothing elsewhere', async () => {
+  test('holds every table of the schema but those that mean nothing elsewhere', async () => {
     const all = await ask(source, `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`);
     const header = JSON.parse(linesOf(path)[0]!) as { tables: { name: string }[] };
     const missing = all.map(({ name }) => name).filter((name) => !header.tables.some((table) => table.name === name));
-    assert.deepEqual(missing.toSorted(), ['migration', 'node', 'rate_bucket']);
+    assert.deepEqual(missing.toSorted(), ['attempt_delivery', 'migration', 'node', 'rate_bucket']);
   });
 
   test('is of one moment: what is committed while it is made is not in it', async () => {
@@ -154,12 +154,12 @@ describe('a backup', () => {
     const json = fc.jsonValue().filter((value) => !JSON.stringify(value).includes('\\u0000'));
     const row = fc.record({ text, json, number: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }) });
     await fc.assert(fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 8 }), async (rows) => {
-      await ask(database, 'delete from outbox');
-      const kept = JSON.stringify(rows.map(({ text: topic, json: payload, number }) => ({ topic, payload, number: String(number) })));
-      await ask(database, `insert into outbox select $1, gen_random_uuid(), r ->> 'topic', r, now() from jsonb_array_elements($2::jsonb) r`, [account, kept]);
+      await ask(database, 'delete from job');
+      const kept = JSON.stringify(rows.map(({ text: name, json: payload, number }) => ({ name, payload, number: String(number) })));
+      await ask(database, `insert into job (id, account_id, name, payload, run_at) select gen_random_uuid(), $1, r ->> 'name', r, now() from jsonb_array_elements($2::jsonb) r`, [account, kept]);
       const target = await testDatabase();
       await restore(await backUp(database), target);
-      const read = 'select topic, payload::text from outbox order by id';
+      const read = 'select name, payload::text from job order by id';
       assert.deepEqual(await ask(target, read), await ask(database, read));
       await target.drop();
     }), { numRuns: runs(4, 60) });
@@ -172,7 +172,7 @@ describe('a backup that is not as it was written', () => {
   before(async () => {
     const source = await testDatabase();
     await fill(source);
-    await ask(source, 'delete from blob');
+    await ask(source, 'delete from log_segment');
     path = await backUp(source);
     target = await testDatabase();
   });

@@ -13,13 +13,14 @@ import type { ReadyChange, ResourceServices, Snapshots } from '#features/resourc
 import { authorOf, page, writeAs } from '#features/resources/feature.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
+import type { Tx } from '#platform/database/database.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { TokenCache } from './recognise.ts';
 import { recognisers } from './recognise.ts';
 import { boundsOf, createdToken, expiryOf, newToken, setupAnswer, setupBody, tokenView } from './schema.ts';
 import { prepareSetup, writeSetup } from './setup.ts';
-import type { Credential } from './store.ts';
-import { findById, insertCredential, listOf, revoke } from './store.ts';
+import type { Credential, CredentialKind } from './store.ts';
+import { findById, insertCredential, keepsUnrevoked, listOf, revoke } from './store.ts';
 import { hashToken, makeToken } from './token-form.ts';
 
 export { keepBootstrapToken } from './bootstrap.ts';
@@ -32,6 +33,9 @@ export interface CredentialServices extends ResourceServices {
   /** All that a principal holds, as bounds: what handing out its credential gives away. */
   readonly holdings: (world: World, principal: { readonly type: string; readonly uid: string }) => readonly Bound[];
 }
+
+/** Kinds of credentials with a row here. */
+const stored: ReadonlySet<string> = new Set<CredentialKind>(['personal', 'service_account', 'bootstrap']);
 
 interface Holder {
   readonly principal: Pick<Principal, 'type' | 'uid' | 'path'>;
@@ -57,6 +61,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     dialect: 'api',
     prepare: async (call, { body }, holder: Holder) => prepareToken(call, body, holder),
     write: async (tx, call, _input, { credential, token, scope }) => {
+      await refuseRevoked(tx, call.caller);
       await insertCredential(tx, { ...credential, hash: hashToken(token) });
       const { principalUid: principal, expiresAt, mayAdminister } = credential;
       call.note({ scope, resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal, expiresAt, mayAdminister } });
@@ -203,6 +208,12 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
     mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), parentId: parentOf(caller), expiresAt, revokedAt: null,
   };
   return { credential, token: makeToken(kind, (bytes) => call.random(bytes)), scope: holder.scope };
+}
+
+/** Who calls was read before the transaction, perhaps from memory; a revocation since then must not leave a child behind. */
+async function refuseRevoked(tx: Tx, { accountId, credential }: Caller): Promise<void> {
+  if (!stored.has(credential.kind)) return;
+  if (!(await keepsUnrevoked(tx, accountId, credential.id))) throw refusal('credential.invalid', { because: 'it was revoked while it made a token' });
 }
 
 /** What the bootstrap token makes is meant to outlive it; sessions and runs are no rows here and end by themselves. */

@@ -52,19 +52,35 @@ export async function listOf(reader: Reader, accountId: string, principal: { typ
   return (await query.orderBy('id').limit(page.limit).execute()).map(credentialOf);
 }
 
+/**
+ * Whether the credential is not revoked, and will not be before the transaction is over: whoever revokes it waits, and then
+ * finds what the transaction made.
+ */
+export async function keepsUnrevoked(tx: Tx, accountId: string, id: string): Promise<boolean> {
+  const row = await tx.selectFrom('credential').select('id')
+    .where('account_id', '=', accountId).where('id', '=', id).where('revoked_at', 'is', null).forShare().executeTakeFirst();
+  return row !== undefined;
+}
+
 /** By id with everything made with it, however far down: none of it outlives the credential it came from. */
 export async function revoke(tx: Tx, accountId: string, which: { readonly id: string } | { readonly kind: CredentialKind }, now: Date): Promise<void> {
   if ('kind' in which) {
     await tx.updateTable('credential').set({ revoked_at: now }).where('account_id', '=', accountId).where('revoked_at', 'is', null).where('kind', '=', which.kind).execute();
     return;
   }
-  await sql`
+  // What was being made with one of them while the others were counted is seen only once that one is revoked.
+  while ((await revokeFamily(tx, accountId, which.id, now)) > 0n);
+}
+
+async function revokeFamily(tx: Tx, accountId: string, id: string, now: Date): Promise<bigint> {
+  const { numAffectedRows } = await sql`
     with recursive family as (
-      select id from credential where account_id = ${accountId} and id = ${which.id}
+      select id from credential where account_id = ${accountId} and id = ${id}
       union
       select child.id from credential child join family on child.account_id = ${accountId} and child.parent_id = family.id
     )
     update credential set revoked_at = ${now} where account_id = ${accountId} and revoked_at is null and id in (select id from family)`.execute(tx);
+  return numAffectedRows ?? 0n;
 }
 
 interface Row {

@@ -1,6 +1,6 @@
 /** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
 import { createHmac } from 'node:crypto';
-import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, questionOperations } from '#features/access/feature.ts';
+import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
@@ -12,6 +12,7 @@ import { allFunctions, createDesk, executionsFeature } from '#features/execution
 import { getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
+import { questions, questionsFeature } from '#features/questions/feature.ts';
 import { getValue, secretDelivery, secrets } from '#features/secrets/feature.ts';
 import { createSnapshots, resourcesFeature } from '#features/resources/feature.ts';
 import { runners, runnersFeature } from '#features/runners/feature.ts';
@@ -48,7 +49,7 @@ import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 const features = [
-  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'mint', 'secrets',
+  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'mint', 'secrets',
   'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
 
@@ -91,6 +92,7 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
     { name: 'credentials', nouns: [apiToken] },
     { name: 'connectors', kinds: [connectorKind(() => [publicUrl() ?? []].flat())] },
     trust({ kinds: () => kinds, publicUrl }),
+    questions,
     secrets,
     runners,
     pipelines(() => functions),
@@ -121,7 +123,6 @@ export function createApp(services: AppServices): App {
   const shared = { database, keyring, kinds, snapshots, rules, cursors, clock, randomness, metrics };
   const manifests: Manifest[] = [
     resourcesFeature(shared),
-    { name: 'access', operations: questionOperations(kinds) },
     auditFeature({ ...shared, refusals, sequencerMs: config.sequencerMs }),
     credentialsFeature({
       ...shared,
@@ -152,6 +153,7 @@ export function createApp(services: AppServices): App {
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
     }),
+    questionsFeature({ kinds, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,

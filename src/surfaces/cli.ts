@@ -1,20 +1,20 @@
 /** Commands that talk to a server: views of its operations. */
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
 import { nearest } from '#kernel/identifier.ts';
 import { collectionOf, manifestKind } from '#kernel/kind.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { parseResourcePath, parseScope } from '#kernel/scope.ts';
+import { levelOf, parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { readSecretFile, readVariable } from '#platform/config.ts';
+import { readVariable } from '#platform/config.ts';
 import { stringify } from 'yaml';
 import type { CommandRecord, Terminal } from './command-line.ts';
 import { UsageError, table } from './command-line.ts';
+import { accessCommands } from './access-commands.ts';
 import { executionCommands } from './execution-commands.ts';
 import type { ManifestFile, Wrapper } from './manifest-files.ts';
 import { describeErrors, readManifestFiles } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
+import { setup } from './setup-command.ts';
 
 export interface CliParts {
   readonly kinds: () => Kinds;
@@ -23,7 +23,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, check, ...tokens, ...audits];
+  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, ...tokens, ...audits];
 }
 
 function kindNamed(parts: CliParts, text: string): string {
@@ -34,37 +34,6 @@ function kindNamed(parts: CliParts, text: string): string {
   if (found !== undefined) return found;
   const near = nearest(text, known.map(manifestKind));
   throw new UsageError(`there is no kind \`${text}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`);
-}
-
-const setup = remote({
-  name: 'setup',
-  summary: 'make the first administrator with the setup code; prints a personal access token once',
-  options: [
-    { flags: '--code <code>', help: 'the one-time setup code', required: true },
-    { flags: '--email <email>', help: 'e-mail address of the administrator', required: true },
-    { flags: '--identifier <name>', help: 'identifier of the user; made from the e-mail address if absent' },
-    { flags: '--password-file <file>', help: 'file with the password; asked for if absent' },
-  ],
-  data: true,
-  run: async (server, { options, terminal, json }) => {
-    const file = options['passwordFile'] as string | undefined;
-    const password = file === undefined ? await askPassword() : readSecretFile(file);
-    const body = { code: options['code'], email: options['email'], password, ...(options['identifier'] === undefined ? {} : { identifier: options['identifier'] }) };
-    const answer = (await server.call({ method: 'POST', path: `${server.api}/setup`, body })) as { user: string; token: string; expiresAt: string };
-    terminal.warn(`administrator \`${answer.user}\` made; this token is shown once and ends at ${answer.expiresAt}`);
-    terminal.print(json ? JSON.stringify(answer) : answer.token);
-  },
-});
-
-async function askPassword(): Promise<string> {
-  if (process.stdin.isTTY !== true) throw new UsageError('give `--password-file` where there is no terminal');
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
-  process.stderr.write('password (at least 15 characters): ');
-  const password = await reader.question('');
-  reader.close();
-  process.stderr.write('\n');
-  return password;
 }
 
 interface Change {
@@ -93,7 +62,7 @@ function apply(parts: CliParts): CommandRecord {
         ...(options['set'] === undefined ? {} : { set: options['set'] }),
         ...(options['prune'] === true ? { prune: true } : {}),
       };
-      terminal.progress(`${dryRun ? 'planning' : 'applying'} ${files.length} documents`);
+      terminal.progress(`${dryRun ? 'planning' : 'applying'} ${files.length} ${files.length === 1 ? 'document' : 'documents'}`);
       try {
         const answer = (await server.call({ method: 'POST', path: `${server.api}/manifests:${dryRun ? 'plan' : 'apply'}`, body })) as { changes: Change[]; revision: number };
         printPlan(terminal, answer, { json, dryRun });
@@ -138,16 +107,28 @@ function get(parts: CliParts): CommandRecord {
       const path = args[1];
       const listed = path === undefined || path.endsWith('/') ? parseScope(path?.slice(0, -1)) : null;
       if (listed !== null) {
+        refuseOtherLevel(parts, kind, listed);
         const items = await collect(server, `${scopeApi(server, listed)}/${collectionOf(kind)}`);
         if (json) return terminal.print(JSON.stringify(items));
         for (const line of table(items.map((item) => [String(item['path']), `v${String(item['version'])}`, String(item['name'] ?? '')]))) terminal.print(line.trimEnd());
         return undefined;
       }
       const place = placeOf(path!);
+      refuseOtherLevel(parts, kind, place.scope);
       const view = (await server.call({ method: 'GET', path: `${scopeApi(server, place.scope)}/${collectionOf(kind)}/${place.identifier}` })) as Record<string, unknown>;
       terminal.print(json ? JSON.stringify(view) : stringify(view).trimEnd());
     },
   });
+}
+
+/** There is nothing to be asked for at a level the kind does not have. */
+function refuseOtherLevel(parts: CliParts, kind: string, scope: ScopePath): void {
+  const levels = parts.kinds().kinds.get(kind)?.levels ?? [];
+  if (levels.includes(levelOf(scope))) return;
+  const name = manifestKind(kind);
+  const places = { account: 'the account', org: 'an organization', project: 'a project' } as const;
+  const example = { account: `get ${name}`, org: `get ${name} payments/`, project: `get ${name} payments/checkout/` } as const;
+  throw new UsageError(`\`${name}\` lies in ${levels.map((level) => places[level]).join(' or ')}; list it by ${levels.map((level) => `\`${example[level]}\``).join(' or ')}`);
 }
 
 function placeOf(path: string): { scope: ScopePath; identifier: string } {
@@ -186,23 +167,18 @@ const exported = remote({
   },
 });
 
-const check = remote({
-  name: 'check',
-  summary: 'whether a principal may do something; exit code 0 allowed, 1 not',
-  args: [['<principal>', '`user:alice`, `service_account:payments/ci`, or `me`'], ['<permission>', 'e.g. pipeline.execute'], ['<resource>', 'path of the resource']],
-  data: true,
-  run: async (server, { args, terminal, json }) => {
-    const [principal, permission, resource] = args as [string, string, string];
-    const body = { permission, resource, ...(principal === 'me' ? {} : { principal }) };
-    const answer = (await server.call({ method: 'POST', path: `${server.api}/access:check`, body })) as { allowed: boolean; reasons: Record<string, unknown>[]; revision: number };
-    if (json) terminal.print(JSON.stringify(answer));
-    else {
-      terminal.print(answer.allowed ? 'allowed' : 'not allowed');
-      for (const reason of answer.reasons) terminal.print(`  ${Object.entries(reason).map(([key, value]) => (key === 'code' ? String(value) : `${key} ${Array.isArray(value) ? value.join(' > ') : String(value)}`)).join(', ')}`);
-    }
-    return answer.allowed ? 0 : 1;
-  },
-});
+/** What decided, then what it is about; that something is allowed has been said. */
+function reasonLine({ code, ...about }: Record<string, unknown>): string {
+  const parts = Object.entries(about).map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(' > ') : String(value)}`);
+  return code === 'allowed' && parts.length > 0 ? `by ${parts.join(', ')}` : [String(code), ...parts].join(', ');
+}
+
+/** `user:alice` → type and path. */
+function principalNamed(text: string): { type: string; path: string } {
+  const [, type, path] = /^(user|service_account):(.+)$/.exec(text) ?? [];
+  if (type === undefined || path === undefined) throw new UsageError(`\`${text}\` is no principal such as \`user:alice\` or \`service_account:payments/ci\``);
+  return { type, path };
+}
 
 const tokens: CommandRecord[] = [
   remote({
@@ -217,10 +193,9 @@ const tokens: CommandRecord[] = [
     data: true,
     run: async (server, { options, terminal, json }) => {
       const principal = options['principal'] as string | undefined;
-      const colon = principal?.indexOf(':') ?? -1;
       const body = {
         name: options['name'],
-        ...(principal === undefined ? {} : { principal: { type: principal.slice(0, colon), path: principal.slice(colon + 1) } }),
+        ...(principal === undefined ? {} : { principal: principalNamed(principal) }),
         ...(options['ttl'] === undefined ? {} : { ttl: options['ttl'] }),
         ...(options['mayAdminister'] === true ? { mayAdminister: true } : {}),
       };
@@ -239,7 +214,11 @@ const tokens: CommandRecord[] = [
         subject_token: (await readFile(String(options['tokenFile']), 'utf8')).trim(),
         subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
       };
-      const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form })) as { access_token: string };
+      if (form.subject_token === '') throw new UsageError(`\`${String(options['tokenFile'])}\` is empty`);
+      const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form }).catch((error: unknown) => {
+        if (error instanceof RemoteRefusal) error.message += `\n  an administrator sees why: \`sallyport audit list --request ${error.requestId} --json\``;
+        throw error;
+      })) as { access_token: string };
       terminal.print(json ? JSON.stringify(answer) : answer.access_token);
     },
   }),

@@ -24,7 +24,7 @@ const unaskable = {
   otherPrincipal: 'only users and service accounts can be asked about',
   account: 'the account itself has no path',
   otherKind: 'the kind follows from the permission',
-  draft: 'only what is stored can be asked about, or a thing without values',
+  draft: 'what is stored wins over what the caller says of it',
   values: 'values that are not stored cannot be asked about',
   noBounds: 'an empty list of bounds cannot be written in a token',
   scope: 'asking about others is a right in a scope, so the scope must be there',
@@ -41,10 +41,9 @@ function whyNot(built: BuiltWorld, asked: Case): Unaskable | null {
   if (asked.within?.length === 0) return 'noBounds';
   if (asked.change !== undefined) return 'values';
   if (asked.create !== undefined) {
-    const { scope, identifier, tags, attributes } = asked.create;
-    const stored = identifier !== undefined && built.world.find(asked.may.split('.')[0]!, scope, identifier) !== undefined;
-    if (built.kinds.of(built.world).nouns.get(asked.may.split('.')[0]!)?.external !== undefined) return 'values';
-    return identifier === undefined || tags !== undefined || attributes !== undefined || stored ? 'draft' : null;
+    const { scope, identifier } = asked.create;
+    if (!built.world.hasScope(scope)) return 'scope';
+    return identifier !== undefined && built.world.find(asked.may.split('.')[0]!, scope, identifier) !== undefined ? 'draft' : null;
   }
   if (typeof asked.on === 'object') return 'otherKind';
   const place = parseResourcePath(asked.on!);
@@ -157,11 +156,12 @@ async function save(call: Call, { world, later }: CaseFile): Promise<void> {
     const answer = await call('DELETE', `${below}${kind.replaceAll('_', '-')}s/${identifier}?cascade=true`);
     assert.equal(answer.status, 204, `${uid}: ${JSON.stringify(answer.body)}`);
   }
+  if (later.again.length > 0) assert.equal((await call('POST', 'manifests:apply', { documents: later.again.map(real) })).status, 200);
 }
 
 /** About another principal the admin asks; within bounds the principal asks about itself, with a token so bounded. */
 async function overHttp(call: Call, one: Case): Promise<Told> {
-  const resource = typeof one.on === 'string' ? one.on : [one.create!.scope, one.create!.identifier!].filter((part) => part !== '/').join('/');
+  const resource = typeof one.on === 'string' ? one.on : one.create!;
   const question = { permission: one.may, resource };
   let answer: RemoteAnswer;
   if (one.within === undefined) answer = await call('POST', 'access:check', { ...question, principal: one.who });

@@ -32,7 +32,6 @@ const openOperations: Readonly<Record<string, string>> = {
 
 /** Asks no permission of its own, and what a user without any binding gets for the sample. */
 const selfOperations: Readonly<Record<string, { readonly status: number; readonly why: string }>> = {
-  'access.check': { status: 200, why: 'about oneself, and the answer is no' },
   'api_token.list': { status: 200, why: 'one’s own tokens' },
   'api_token.delete': { status: 404, why: 'one’s own tokens only' },
   'session.introspect': { status: 200, why: 'a token that is nobody’s is not active' },

@@ -2,7 +2,6 @@
 import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import { announced } from './announced.ts';
-import { accessNoun } from './questions.ts';
 import { externalResourceKind } from './external-resource-kind.ts';
 import { resourceGroupKind } from './resource-group-kind.ts';
 import { resourceTypeKind } from './resource-type-kind.ts';
@@ -12,16 +11,17 @@ import { roleKind } from './role-kind.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
+export { registeredResource } from './external-resource-kind.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
+export { grantsOf } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant } from './live.ts';
-export { questionOperations } from './questions.ts';
 export { selectorFaults } from './selector-faults.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {
-  return { name: 'access', nouns: [accessNoun, ...announced], kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds), resourceTypeKind(kinds), externalResourceKind] };
+  return { name: 'access', nouns: announced, kinds: [roleKind(kinds), resourceGroupKind(kinds), roleBindingKind(kinds), resourceTypeKind(kinds), externalResourceKind] };
 }

@@ -62,6 +62,11 @@ export function waysOf(world: World, asker: Asker): readonly Way[] | null {
   return type === 'system' && uid === 'bootstrap' ? bootstrapWays(world) : null;
 }
 
+/** All grants of somebody, in whatever list they stand; what is disabled or expired too. */
+export function grantsOf(world: World, asker: Asker): readonly Grant[] {
+  return (waysOf(world, asker) ?? []).flatMap((way) => way.lists[0] ?? []);
+}
+
 export function isLive(grant: Grant, nowMs: number): boolean {
   return !grant.disabled && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs);
 }

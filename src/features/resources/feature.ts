@@ -13,7 +13,7 @@ export { targetOf } from './plan.ts';
 export type { Snapshots } from './snapshots.ts';
 export { createSnapshots } from './snapshots.ts';
 export type { ReadyChange } from './change.ts';
-export { findResource } from './store.ts';
+export { entryOf, findResource } from './store.ts';
 export type { StoredResource } from './schema.ts';
 export { authorOf, changeAs, openSecret, writeAs } from './change.ts';
 

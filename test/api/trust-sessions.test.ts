@@ -267,6 +267,18 @@ describe('changing trust and access', () => {
   });
 });
 
+test('a session makes no token that would live on when it is revoked, unmapped or over', async () => {
+  await server.apply([only('hoarder', { mayAdminister: true }), { kind: 'ServiceAccount', scope: 'payments/checkout', identifier: 'stash', spec: {} }]);
+  const session = await world.exchangeAs('hoarder');
+  const body = { name: 'for later', ttl: '1m', principal: { type: 'service_account', path: 'payments/checkout/stash' } };
+  const answer = await server.call({ method: 'POST', path: `${server.api}/api-tokens`, body, token: session });
+  assert.deepEqual([answer.status, (answer.body as { code: string }).code], [403, 'access.denied'], JSON.stringify(answer.body));
+  assert.match((answer.body as { detail: string }).detail, /a session makes no tokens/);
+  assert.deepEqual(await server.sql(`select 1 from credential where name = 'for later'`), []);
+  const [row] = (await world.audit({ action: 'api_token.create', outcome: 'refused' }));
+  assert.deepEqual([row?.actor?.path, row?.detail.code], ['tfc:platform', 'access.denied']);
+});
+
 describe('explaining a token', () => {
   interface Trace {
     readonly accepted: boolean;

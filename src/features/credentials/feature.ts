@@ -34,8 +34,8 @@ export interface CredentialServices extends ResourceServices {
   readonly holdings: (world: World, principal: { readonly type: string; readonly uid: string }) => readonly Bound[];
 }
 
-/** Kinds of credentials with a row here. */
-const stored: ReadonlySet<string> = new Set<CredentialKind>(['personal', 'service_account', 'bootstrap']);
+/** What may make tokens: with a row here, so that what it made ends when it is revoked. */
+const makers: ReadonlySet<string> = new Set<CredentialKind>(['personal', 'service_account', 'bootstrap']);
 
 interface Holder {
   readonly principal: Pick<Principal, 'type' | 'uid' | 'path'>;
@@ -191,6 +191,8 @@ function tokenChecks(services: CredentialServices, call: Call, holder: Holder, m
 
 function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder) {
   const { caller } = call;
+  // A session ends in many ways (revoked, its mapping or issuer gone or narrowed), and no token would end with it.
+  if (!makers.has(caller.credential.kind)) throw refusal('access.denied', { say: `a ${caller.credential.kind} makes no tokens, which would outlive it; use an API token` });
   const self = isSelf(call, holder);
   if (self && caller.bounds !== 'principal' && body.bounds !== undefined) {
     throw refusal('request.invalid', { errors: [{ pointer: '/bounds', message: 'a bounded token makes tokens with its own bounds' }] });
@@ -212,13 +214,12 @@ function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder
 
 /** Who calls was read before the transaction, perhaps from memory; a revocation since then must not leave a child behind. */
 async function refuseRevoked(tx: Tx, { accountId, credential }: Caller): Promise<void> {
-  if (!stored.has(credential.kind)) return;
   if (!(await keepsUnrevoked(tx, accountId, credential.id))) throw refusal('credential.invalid', { because: 'it was revoked while it made a token' });
 }
 
-/** What the bootstrap token makes is meant to outlive it; sessions and runs are no rows here and end by themselves. */
+/** What the bootstrap token makes is meant to outlive it. */
 function parentOf({ credential }: Caller): string | null {
-  return credential.kind === 'personal' || credential.kind === 'service_account' ? credential.id : null;
+  return credential.kind === 'bootstrap' ? null : credential.id;
 }
 
 function viewOf(credential: Credential): z.infer<typeof tokenView> {

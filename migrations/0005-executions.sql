@@ -46,8 +46,12 @@ create table attempt (
   runner_id uuid,
   claim_id text,
   lease_until timestamptz(3),
+  -- No lease lasts longer, however often it is renewed.
+  lease_limit timestamptz(3),
   cancel boolean not null default false,
-  timeout_ms integer not null,
+  timeout_ms bigint not null,
+  -- Version of the secrets its output must be masked with; grows with every addition.
+  mask_set integer not null default 1,
   offered_at timestamptz(3) not null,
   started_at timestamptz(3),
   ended_at timestamptz(3),

@@ -5,6 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { assert, refusal } from '#kernel/errors.ts';
+import { protocolLimits } from '#features/runners/schema.ts';
 import { controlFiles, createAttemptDirectory, parts, removeAttemptDirectory } from './attempt-directory.ts';
 import type { AttemptDirectory } from './attempt-directory.ts';
 import { filterDescriptor } from './bubblewrap.ts';
@@ -49,8 +50,8 @@ export interface StepSpec extends StepText {
 /** How long a sandbox may take to be set up, which is some 20 ms. */
 export const launchTimeoutMs = 60_000;
 
-/** Longest delay a timer of Node can have. */
-const maxTimeoutMs = 2 ** 31 - 1;
+/** Longest delay a timer of Node can have; one for more fires at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * Starts a step in a directory of its own under `isolation` and returns once the sandbox stands and the script is about
@@ -63,7 +64,7 @@ const maxTimeoutMs = 2 ** 31 - 1;
  */
 export async function startStep(spec: StepSpec): Promise<StepProcess> {
   checkStepText(spec);
-  assert(spec.timeoutMs >= 1 && spec.timeoutMs <= maxTimeoutMs, 'a timeout lies outside 1 ms and 24 days');
+  assert(spec.timeoutMs >= 1 && spec.timeoutMs <= protocolLimits.timeoutMs, 'a timeout lies outside 1 ms and 30 days');
   if (spec.isolation.kind === 'none' && !spec.isolation.accepted) {
     throw refusal('config.unsafe', { say: 'no sandbox works here; `--unsafe-local-runner` runs steps without one' });
   }
@@ -245,7 +246,11 @@ function findShell({ tools }: Isolation, shell: StepShell): string {
 
 const realClock: StepClock = {
   after(delayMs, act) {
-    const timer = setTimeout(act, delayMs);
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number): void => {
+      timer = setTimeout(() => (leftMs > longestTimerMs ? wait(leftMs - longestTimerMs) : act()), Math.min(leftMs, longestTimerMs));
+    };
+    wait(delayMs);
     return () => clearTimeout(timer);
   },
 };

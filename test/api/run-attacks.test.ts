@@ -10,12 +10,13 @@ import type { Manifest } from './runs.ts';
 let server: TestServer;
 let runs: Runs;
 
+const leaseMs = 20_000;
 const password = 'correct-horse-battery';
 const token = '<+secrets.getJWT("account.partner")>';
 const secret = (value: string): Manifest => ({ kind: 'Secret', scope: checkout, identifier: 'password', spec: { type: 'text', value } });
 
 before(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ settings: { leaseMs } });
   runs = new Runs(server);
   await server.apply([
     ...runWorld, secret(password),
@@ -91,6 +92,75 @@ describe('a runner that asks for a payload again', () => {
     await runs.begin(ref);
     await runs.end(ref);
   });
+});
+
+describe('a runner that holds a lease for ever', () => {
+  /** Renews until it is refused; how long that took. */
+  async function renewForEver(ref: NonNullable<Awaited<ReturnType<Runs['lease']>>>): Promise<number> {
+    const from = runs.now().getTime();
+    for (let n = 0; n < 500; n += 1) {
+      server.clock.advance(leaseMs * 0.8);
+      try {
+        await server.app.desk.heartbeat(ref, runs.now());
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'runner.stale_fence');
+        return runs.now().getTime() - from;
+      }
+    }
+    return Infinity;
+  }
+
+  test('without ever starting has it five minutes, and the step is offered again', async () => {
+    const run = await runs.start('plain');
+    const heldMs = await renewForEver((await runs.lease())!);
+    assert.ok(heldMs >= 300_000 && heldMs < 330_000, `${heldMs}`);
+    await runs.pass(leaseMs);
+    assert.notEqual(await runs.lease(), null);
+    await runs.call(run, { below: '/abort' });
+  });
+
+  test('without ever ending has it fifteen minutes longer than the step may take, and the run ends', async () => {
+    const run = await runs.start('plain');
+    const ref = (await runs.lease())!;
+    await runs.begin(ref);
+    const heldMs = await renewForEver(ref);
+    assert.ok(heldMs >= 1_500_000 && heldMs < 1_530_000, `${heldMs}`);
+    await runs.pass(leaseMs);
+    assert.deepEqual([(await runs.show(run)).status, (await runs.step(run, 'build.only')).reason?.code], ['Errored', 'runner.lost']);
+  });
+
+  test('whatever it is told has it fifteen minutes after the run was aborted, and the run ends', async () => {
+    await server.apply([pipeline('slow', { build: [step('only', { timeout: '30d' })] })]);
+    const run = await runs.start('slow');
+    const ref = (await runs.lease())!;
+    assert.equal((await runs.payload(ref)).timeoutMs, 30 * 86_400_000);
+    await runs.begin(ref);
+    await runs.call(run, { below: '/abort' });
+    const heldMs = await renewForEver(ref);
+    assert.ok(heldMs >= 900_000 && heldMs < 930_000, `${heldMs}`);
+    await runs.pass(leaseMs);
+    assert.equal((await runs.show(run)).status, 'Aborted');
+  });
+});
+
+describe('a log masked with', () => {
+  const say = async (maskSet: number, set: number) => {
+    const run = await runs.start('plain');
+    const ref = (await runs.lease())!;
+    await runs.begin(ref);
+    await server.sql('update attempt set mask_set = $2 where id = $1', [ref.attemptId, set]);
+    const told = (await server.app.desk.heartbeat(ref, runs.now())).maskSet;
+    try {
+      return { told, ...(await server.app.desk.appendLog(ref, { stream: 'stdout', offset: 0, bytes: Buffer.from('text'), maskSet }, runs.now())) };
+    } finally {
+      await runs.end(ref);
+      await runs.show(run);
+    }
+  };
+  test('the set the attempt has is kept', async () => assert.deepEqual(await say(2, 2), { told: 2, outcome: 'stored', nextOffset: 4, maskSet: 2 }));
+  test('an older set is not, and the runner is told of the newer one', async () => assert.deepEqual(await say(1, 2), { told: 2, outcome: 'old_masks', nextOffset: 0, maskSet: 2 }));
+  test('none at all is not', async () => assert.equal((await say(0, 1)).outcome, 'old_masks'));
+  test('a set nobody has registered is a mistake of the runner', () => assert.rejects(say(2, 1), { code: 'runner.protocol' }));
 });
 
 test('the events of every run above lead to what is stored of it', () => runs.assertReplays());

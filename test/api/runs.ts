@@ -33,13 +33,14 @@ export const runWorld: readonly Manifest[] = [
 export interface StepWish {
   readonly env?: Readonly<Record<string, string>>;
   readonly script?: string;
+  readonly timeout?: string;
   readonly outputs?: readonly (string | { readonly name: string; readonly type?: 'String' | 'Secret' })[];
 }
 
 /** The step `identifier` of a pipeline. */
-export function step(identifier: string, { env = {}, script = 'true', outputs = [] }: StepWish = {}): Manifest {
+export function step(identifier: string, { env = {}, script = 'true', outputs = [], timeout }: StepWish = {}): Manifest {
   const outputVariables = outputs.map((output) => (typeof output === 'string' ? { name: output } : output));
-  return { step: { identifier, type: 'Run', spec: { shell: 'Bash', command: script, envVariables: env, ...(outputs.length === 0 ? {} : { outputVariables }) } } };
+  return { step: { identifier, type: 'Run', ...(timeout === undefined ? {} : { timeout }), spec: { shell: 'Bash', command: script, envVariables: env, ...(outputs.length === 0 ? {} : { outputVariables }) } } };
 }
 
 export interface PipelineWish {

@@ -1,5 +1,6 @@
 /** Stores what a runner sends of a log. */
 import type { AttemptRef, LogChunk, LogPosition } from '#features/runners/schema.ts';
+import { refusal } from '#kernel/errors.ts';
 import type { Tx } from '#platform/database/database.ts';
 import { expectStatus, holds, lockAttempt, staleFence } from './lease.ts';
 
@@ -7,15 +8,15 @@ export interface LogBounds {
   readonly now: Date;
   /** Of both streams of an attempt together. */
   readonly maxBytes: number;
-  /** Version of the secrets the attempt has now. */
-  readonly maskSet: number;
 }
 
 /** Offsets count the masked bytes of a stream. What is said again is taken as said before. */
-export async function appendLog(tx: Tx, ref: AttemptRef, chunk: LogChunk, { now, maxBytes, maskSet }: LogBounds): Promise<LogPosition> {
+export async function appendLog(tx: Tx, ref: AttemptRef, chunk: LogChunk, { now, maxBytes }: LogBounds): Promise<LogPosition> {
   const attempt = await lockAttempt(tx, ref);
   if (!holds(attempt, ref, now)) throw staleFence();
   expectStatus(attempt, 'started');
+  const { maskSet } = attempt;
+  if (chunk.maskSet > maskSet) throw refusal('runner.protocol', { say: `the attempt has no version ${chunk.maskSet} of its secrets; it has ${maskSet}` });
   const stored = attempt.logBytes[chunk.stream];
   const position = (outcome: LogPosition['outcome'], nextOffset: number): LogPosition => ({ outcome, nextOffset, maskSet });
   if (chunk.maskSet < maskSet) return position('old_masks', stored);

@@ -15,7 +15,12 @@ export interface Attempt {
   readonly fence: number;
   readonly runnerId: string | null;
   readonly leaseUntil: Date | null;
+  /** No lease lasts longer, however often it is renewed. */
+  readonly leaseLimit: Date | null;
+  readonly timeoutMs: number;
   readonly cancel: boolean;
+  /** Version of the secrets its output must be masked with. */
+  readonly maskSet: number;
   /** Of the last result, so that the same one again is known. */
   readonly resultHash: Buffer | null;
   /** How many bytes of each stream are stored. */
@@ -24,13 +29,15 @@ export interface Attempt {
 
 interface Row {
   account_id: string; id: string; execution_id: string; step_uid: string; number: number; status: AttemptStatus; fence: number;
-  runner_id: string | null; lease_until: Date | null; cancel: boolean; result_hash: Buffer | null; stdout_bytes: number; stderr_bytes: number;
+  runner_id: string | null; lease_until: Date | null; lease_limit: Date | null; timeout_ms: number; cancel: boolean; mask_set: number; result_hash: Buffer | null;
+  stdout_bytes: number; stderr_bytes: number;
 }
 
 export function attemptOf(row: Row): Attempt {
   return {
     accountId: row.account_id, id: row.id, executionId: row.execution_id, stepUid: row.step_uid, number: row.number, status: row.status, fence: row.fence,
-    runnerId: row.runner_id, leaseUntil: row.lease_until, cancel: row.cancel, resultHash: row.result_hash,
+    runnerId: row.runner_id, leaseUntil: row.lease_until, leaseLimit: row.lease_limit, timeoutMs: row.timeout_ms, cancel: row.cancel,
+    maskSet: row.mask_set, resultHash: row.result_hash,
     logBytes: { stdout: row.stdout_bytes, stderr: row.stderr_bytes },
   };
 }

@@ -12,9 +12,10 @@ import { attemptOf } from './attempts.ts';
 import type { PreparedStep, StepServices } from './deliver-step.ts';
 import { prepare } from './deliver-step.ts';
 import type { EngineServices } from './engine.ts';
-import { post } from './engine.ts';
+import { postSurely } from './engine.ts';
 import type { GrantServices } from './grant.ts';
 import { openGrant } from './grant.ts';
+import { patience, renewed } from './lease.ts';
 import { isFaultOfStep, refuseStep } from './refuse-step.ts';
 import type { Execution, Place } from './store.ts';
 import { findRunGrant, lockExecution } from './store.ts';
@@ -122,11 +123,12 @@ function preparation(services: ClaimServices, { execution, attempt, now }: Candi
 async function lease(services: ClaimServices, tx: Tx, request: ClaimRequest, step: { execution: Execution; attempt: Attempt; prepared: PreparedStep }): Promise<ClaimedAttempt> {
   const { execution, attempt, prepared } = step;
   const fence = attempt.fence + 1;
-  const leaseUntil = new Date(request.now.getTime() + services.leaseMs);
+  const leaseLimit = new Date(request.now.getTime() + patience.startMs);
+  const leaseUntil = renewed({ leaseUntil: null, leaseLimit }, { now: request.now, leaseMs: services.leaseMs });
   await tx.updateTable('attempt')
-    .set({ status: 'leased', fence, runner_id: request.runnerId, claim_id: request.claimId, lease_until: leaseUntil })
+    .set({ status: 'leased', fence, runner_id: request.runnerId, claim_id: request.claimId, lease_until: leaseUntil, lease_limit: leaseLimit })
     .where('account_id', '=', attempt.accountId).where('id', '=', attempt.id).execute();
-  await post(services, tx, execution, {
+  await postSurely(services, tx, execution, {
     type: 'attempt_leased', stepUid: attempt.stepUid, attempt: attempt.number, fence: String(fence), runner: request.runnerId, leaseUntilMs: leaseUntil.getTime(),
     taint: { secrets: [...prepared.secrets], untrusted: prepared.untrusted },
   }, request.now);

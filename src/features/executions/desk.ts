@@ -2,6 +2,7 @@
 import type { AttemptDesk, AttemptRef, LeaseState } from '#features/runners/schema.ts';
 import { protocolLimits } from '#features/runners/schema.ts';
 import type { Caller } from '#kernel/caller.ts';
+import { refusal } from '#kernel/errors.ts';
 import { appendLog } from './append-log.ts';
 import type { Attempt } from './attempts.ts';
 import { findAttempt } from './attempts.ts';
@@ -11,14 +12,11 @@ import { findDelivered, forgetDelivered, keepDelivered, sealDelivered } from './
 import type { DeliveredStep, StepRequest } from './deliver-step.ts';
 import { deliverStep, prepare } from './deliver-step.ts';
 import { endAttempt } from './end-attempt.ts';
-import { attemptsChannel, post, under } from './engine.ts';
+import { attemptsChannel, postSurely, under } from './engine.ts';
 import { openGrant } from './grant.ts';
-import { expectStatus, holds, lockAttempt, lockLease, staleFence } from './lease.ts';
+import { expectStatus, holds, lockAttempt, lockLease, patience, renewed, staleFence } from './lease.ts';
 import { isFaultOfStep, refuseStep } from './refuse-step.ts';
 import { findExecution } from './store.ts';
-
-/** The secrets of an attempt are known when it gets its payload; nothing is added later yet. */
-const onlyMaskSet = 1;
 
 export interface DeskServices extends ClaimServices {
   /** How much log an attempt may have; absent = what the protocol allows. */
@@ -41,24 +39,26 @@ export function createDesk(services: DeskServices): AttemptDesk & { readonly lis
     },
     listen: () => database.listen(attemptsChannel, (accountId) => watchers.get(accountId)?.forEach((wake) => wake())),
     async payload(ref, now) {
-      const { payload, environment, masks } = await deliverTo(services, ref, now);
+      const { maskSet, payload, environment, masks } = await deliverTo(services, ref, now);
       return {
         script: payload.script,
         shell: payload.shell === 'Bash' ? 'bash' : 'sh',
         environment: { ...environment },
         secrets: [...masks],
-        maskSet: onlyMaskSet,
+        maskSet,
         outputVariables: payload.outputVariables.map((output) => output.from),
         timeoutMs: payload.timeoutMs,
       };
     },
-    async masks(ref, _after, now) {
-      await confirm(services, ref, now);
-      return { maskSet: onlyMaskSet, secrets: [] };
+    async masks(ref, after, now) {
+      const { maskSet } = await confirm(services, ref, now);
+      // All secrets of an attempt come with its payload.
+      if (after < maskSet) throw refusal('runner.protocol', { say: `the secrets after version ${after} are in the payload` });
+      return { maskSet, secrets: [] };
     },
     started: (ref, now) => start(services, ref, now),
     heartbeat: (ref, now) => renew(services, ref, now),
-    appendLog: (ref, chunk, now) => database.transaction((tx) => appendLog(tx, ref, chunk, { now, maxBytes: maxLogBytes, maskSet: onlyMaskSet })),
+    appendLog: (ref, chunk, now) => database.transaction((tx) => appendLog(tx, ref, chunk, { now, maxBytes: maxLogBytes })),
     result: (ref, result, now) => endAttempt(services, ref, result, now),
   };
 }
@@ -73,7 +73,7 @@ async function confirm({ database }: DeskServices, ref: AttemptRef, now: Date): 
  * Opens and mints, then keeps the values and records every use in one transaction that confirms the lease; only then they
  * leave. Asked again, the run must still be allowed them, and they are the same.
  */
-async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<Pick<DeliveredStep, 'payload' | 'environment' | 'masks'>> {
+async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<Pick<DeliveredStep, 'payload' | 'environment' | 'masks'> & { readonly maskSet: number }> {
   const attempt = await confirm(services, ref, now);
   expectStatus(attempt, 'leased');
   const execution = await findExecution(services.database.read, attempt);
@@ -84,7 +84,7 @@ async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Pr
     const world = await services.snapshots.world(ref.accountId);
     const request: StepRequest = { execution, stepUid: attempt.stepUid, attemptId: attempt.id, caller, world, now };
     const before = await findDelivered(services, ref);
-    if (before !== null) return { payload: prepare(services, request).payload, ...before };
+    if (before !== null) return { maskSet: attempt.maskSet, payload: prepare(services, request).payload, ...before };
     const step = await deliverStep(services, request);
     // What holds no secret is made the same again.
     const sealed = step.masks.length === 0 && step.acts.length === 0 ? null : await sealDelivered(services, ref, step);
@@ -98,7 +98,7 @@ async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Pr
       return true;
     });
     // Two questions at one moment: what was made here leaves nobody, the other's stands.
-    return isFirst ? step : deliverTo(services, ref, now);
+    return isFirst ? { maskSet: attempt.maskSet, ...step } : deliverTo(services, ref, now);
   } catch (error) {
     if (!isFaultOfStep(error)) throw error;
     await services.database.transaction(async (tx) => {
@@ -113,15 +113,16 @@ async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Pr
 async function start(services: DeskServices, ref: AttemptRef, now: Date): Promise<LeaseState> {
   return services.database.transaction(async (tx) => {
     const { execution, attempt } = await lockLease(tx, ref, now);
-    const leaseUntil = longer(services, attempt, now);
     const first = attempt.status === 'leased';
-    await tx.updateTable('attempt').set({ lease_until: leaseUntil, ...(first ? { status: 'started' as const, started_at: now } : {}) })
+    const leaseLimit = first ? new Date(now.getTime() + attempt.timeoutMs + patience.endMs) : attempt.leaseLimit;
+    const leaseUntil = renewed({ ...attempt, leaseLimit }, { now, leaseMs: services.leaseMs });
+    await tx.updateTable('attempt').set({ lease_until: leaseUntil, lease_limit: leaseLimit, ...(first ? { status: 'started' as const, started_at: now } : {}) })
       .where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
     if (first) {
       await forgetDelivered(tx, ref);
-      await post(services, tx, execution, { type: 'attempt_started', ...under(attempt) }, now);
+      await postSurely(services, tx, execution, { type: 'attempt_started', ...under(attempt) }, now);
     }
-    return { leaseUntil, cancel: attempt.cancel, maskSet: onlyMaskSet };
+    return { leaseUntil, cancel: attempt.cancel, maskSet: attempt.maskSet };
   });
 }
 
@@ -130,13 +131,8 @@ async function renew(services: DeskServices, ref: AttemptRef, now: Date): Promis
   return services.database.transaction(async (tx) => {
     const attempt = await lockAttempt(tx, ref);
     if (!holds(attempt, ref, now)) throw staleFence();
-    const leaseUntil = longer(services, attempt, now);
+    const leaseUntil = renewed(attempt, { now, leaseMs: services.leaseMs });
     await tx.updateTable('attempt').set({ lease_until: leaseUntil }).where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
-    return { leaseUntil, cancel: attempt.cancel, maskSet: onlyMaskSet };
+    return { leaseUntil, cancel: attempt.cancel, maskSet: attempt.maskSet };
   });
-}
-
-/** A renewal that was on its way for long, or by a clock that is behind, makes no lease shorter. */
-function longer({ leaseMs }: DeskServices, { leaseUntil }: Attempt, now: Date): Date {
-  return new Date(Math.max(now.getTime() + leaseMs, leaseUntil?.getTime() ?? 0));
 }

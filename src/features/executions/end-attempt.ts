@@ -8,7 +8,7 @@ import type { Attempt } from './attempts.ts';
 import { findAttempt } from './attempts.ts';
 import { forgetDelivered } from './delivered.ts';
 import type { EngineServices, NewEvent } from './engine.ts';
-import { post, under } from './engine.ts';
+import { postSurely, under } from './engine.ts';
 import { expectStatus, holds, isLeaseOf, lockBoth, staleFence } from './lease.ts';
 import type { ReadyOutputs } from './outputs.ts';
 import { haveRoom, keepSealed, maxOutputBytes, noOutputs, sealOutputs } from './outputs.ts';
@@ -40,7 +40,7 @@ export async function endAttempt(services: EndServices, ref: AttemptRef, result:
     const { execution } = locked;
     const fits = haveRoom(execution.state, outputs);
     if (fits) await keepSealed(tx, { accountId: ref.accountId, executionId: execution.id }, outputs, now);
-    await post(services, tx, execution, fits ? eventOf(locked.attempt, result, outputs) : tooMuch(locked.attempt), now);
+    await postSurely(services, tx, execution, fits ? eventOf(locked.attempt, result, outputs) : tooMuch(locked.attempt), now);
   });
 }
 

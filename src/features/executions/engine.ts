@@ -3,11 +3,13 @@ import { sql } from 'kysely';
 import type { Command, ExecutionEvent, FunctionTable } from '#features/pipelines/feature.ts';
 import { decide } from '#features/pipelines/feature.ts';
 import type { Recorder } from '#features/audit/feature.ts';
+import { assert } from '#kernel/errors.ts';
 import type { Act } from '#platform/call.ts';
 import type { Randomness } from '#platform/clock.ts';
 import type { Tx } from '#platform/database/database.ts';
 import type { Attempt } from './attempts.ts';
 import { forgetDelivered } from './delivered.ts';
+import { patience } from './lease.ts';
 import type { Execution } from './store.ts';
 import { saveProgress } from './store.ts';
 
@@ -54,6 +56,13 @@ export async function post(services: EngineServices, tx: Tx, execution: Executio
   return { execution: await saveProgress(tx, execution, { state, events: stored, now }), ignored };
 }
 
+/** Posts what nothing can be in the way of: what was written beside it would otherwise be in rows and in no event. */
+export async function postSurely(services: EngineServices, tx: Tx, execution: Execution, event: NewEvent, now: Date): Promise<Execution> {
+  const posted = await post(services, tx, execution, event, now);
+  assert(posted.ignored === null, `\`${event.type}\` was ignored: ${posted.ignored}`);
+  return posted.execution;
+}
+
 /** Names the attempt an event is about. */
 export function under(attempt: Attempt): { stepUid: string; attempt: number; fence: string } {
   return { stepUid: attempt.stepUid, attempt: attempt.number, fence: String(attempt.fence) };
@@ -76,7 +85,7 @@ async function carryOut({ randomness }: EngineServices, tx: Tx, { execution, com
       const { stepUid, attempt, timeoutMs } = command;
       await tx.insertInto('attempt').values({
         account_id: accountId, id: randomness.uid(), execution_id: executionId, step_uid: stepUid, number: attempt, status: 'offered', fence: 0,
-        runner_id: null, claim_id: null, lease_until: null, cancel: false, timeout_ms: timeoutMs, offered_at: now, started_at: null, ended_at: null, result_hash: null, log_totals: null,
+        runner_id: null, claim_id: null, lease_until: null, lease_limit: null, cancel: false, timeout_ms: timeoutMs, offered_at: now, started_at: null, ended_at: null, result_hash: null, log_totals: null,
       }).onConflict((conflict) => conflict.columns(['account_id', 'execution_id', 'step_uid', 'number']).doNothing()).execute();
       await sql`select pg_notify(${attemptsChannel}, ${accountId})`.execute(tx);
       return [{ type: 'attempt_offered', stepUid, attempt }];
@@ -85,7 +94,8 @@ async function carryOut({ randomness }: EngineServices, tx: Tx, { execution, com
       const place = tx.updateTable('attempt')
         .where('account_id', '=', accountId).where('execution_id', '=', executionId).where('step_uid', '=', command.stepUid).where('number', '=', command.attempt);
       if (command.started) {
-        await place.set({ cancel: true }).where('status', '=', 'started').execute();
+        const limit = new Date(now.getTime() + patience.endMs);
+        await place.set({ cancel: true, lease_limit: sql<Date>`least(lease_limit, ${limit}::timestamptz)` }).where('status', '=', 'started').execute();
         return [];
       }
       const withdrawn = await place.set({ status: 'withdrawn', cancel: true, ended_at: now }).where('status', 'in', ['offered', 'leased']).returning('id').execute();

@@ -7,6 +7,12 @@ import { attemptOf } from './attempts.ts';
 import type { Execution } from './store.ts';
 import { lockExecution } from './store.ts';
 
+/**
+ * What a runner may take besides the time of the step: from the claim to the start, and from the step's timeout, or its
+ * cancellation, to the result. Then its lease is not renewed any more, or a runner could hold an execution open for ever.
+ */
+export const patience = { startMs: 5 * 60_000, endMs: 15 * 60_000 } as const;
+
 export function staleFence(): Error {
   return refusal('runner.stale_fence');
 }
@@ -41,6 +47,12 @@ export function holds(attempt: Attempt, ref: AttemptRef, now: Date): boolean {
 /** Whether it was this lease, also when it is over. */
 export function isLeaseOf(attempt: Attempt, ref: AttemptRef): boolean {
   return attempt.runnerId === ref.runnerId && attempt.fence === ref.fence;
+}
+
+/** Until when a renewal makes it last. One that was on its way for long, or by a clock that is behind, makes none shorter. */
+export function renewed({ leaseUntil, leaseLimit }: Pick<Attempt, 'leaseUntil' | 'leaseLimit'>, { now, leaseMs }: { readonly now: Date; readonly leaseMs: number }): Date {
+  const until = Math.max(now.getTime() + leaseMs, leaseUntil?.getTime() ?? 0);
+  return new Date(Math.min(until, leaseLimit?.getTime() ?? until));
 }
 
 /** A call that fits the lease but not how far the attempt is. */

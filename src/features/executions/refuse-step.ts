@@ -4,7 +4,7 @@ import { Refusal } from '#kernel/errors.ts';
 import type { Tx } from '#platform/database/database.ts';
 import type { Attempt } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
-import { post } from './engine.ts';
+import { postSurely } from './engine.ts';
 import type { Execution } from './store.ts';
 
 /** False for what has nothing to do with the step: a lease that is over, a database that is away, facts that are old. */
@@ -25,7 +25,7 @@ export interface RefusedStep {
 /** Whoever may see the execution reads what was refused. */
 export async function refuseStep(services: EngineServices, tx: Tx, { execution, attempt, error, now, caller }: RefusedStep): Promise<void> {
   const message = (error.say ?? error.record.title).slice(0, 4_000);
-  await post(services, tx, execution, { type: 'step_resolved_failed', stepUid: attempt.stepUid, attempt: attempt.number, code: error.code, message }, now);
+  await postSurely(services, tx, execution, { type: 'step_resolved_failed', stepUid: attempt.stepUid, attempt: attempt.number, code: error.code, message }, now);
   const context = { accountId: execution.accountId, now, caller, address: null, requestId: execution.id, action: 'run.use' };
   const resource = { kind: 'execution', uid: execution.id, path: execution.pipelinePath };
   const detail = { step: attempt.stepUid, attempt: attempt.id, code: error.code, because: error.because ?? message, ...(error.evidence === undefined ? {} : { evidence: error.evidence }) };

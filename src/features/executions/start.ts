@@ -18,7 +18,7 @@ import type { Tx } from '#platform/database/database.ts';
 import { refuseMissing } from '#platform/http/refuse.ts';
 import { attemptsOf } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
-import { post } from './engine.ts';
+import { postSurely } from './engine.ts';
 import { sealGrant } from './grant.ts';
 import { recordOf } from './record.ts';
 import { executionView } from './schema.ts';
@@ -106,7 +106,7 @@ async function writeRun(services: StartServices, tx: Tx, call: Call, { run, runG
   const { state } = run.execution;
   const fresh: Execution = { ...run.execution, runGrant, state: { ...state, record: { ...state.record!, sequenceId } } };
   await insertExecution(tx, fresh);
-  const { execution } = await post(services, tx, fresh, { type: 'execution_started' }, call.now);
+  const execution = await postSurely(services, tx, fresh, { type: 'execution_started' }, call.now);
   call.note({
     action: 'execution.start',
     scope: call.scope,

@@ -5,7 +5,7 @@ import type { Database, Tx } from '#platform/database/database.ts';
 import { isOver } from './attempts.ts';
 import { forgetDelivered } from './delivered.ts';
 import type { EngineServices } from './engine.ts';
-import { post, under } from './engine.ts';
+import { post, postSurely, under } from './engine.ts';
 import { lockBoth } from './lease.ts';
 import { findHead, lockExecution } from './store.ts';
 
@@ -27,7 +27,7 @@ export async function loseExpiredLeases(services: TimerServices): Promise<void> 
     if (isOver(attempt) || attempt.leaseUntil === null || attempt.leaseUntil >= now) return;
     await tx.updateTable('attempt').set({ status: 'lost', ended_at: now }).where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
     await forgetDelivered(tx, ref);
-    await post(services, tx, execution, { type: 'attempt_lost', ...under(attempt) }, now);
+    await postSurely(services, tx, execution, { type: 'attempt_lost', ...under(attempt) }, now);
   });
 }
 

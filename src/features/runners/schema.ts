@@ -23,6 +23,8 @@ export const protocolLimits = {
   /** Longest life of a request token. */
   requestTokenSeconds: 60,
   secrets: 10_000,
+  /** Thirty days. */
+  timeoutMs: 30 * 86_400_000,
 } as const;
 
 const protocol = z.literal(protocolVersion);
@@ -124,7 +126,7 @@ const stepPayload = z.strictObject({
   secrets: z.array(secretToMask).max(protocolLimits.secrets),
   maskSet,
   outputVariables: z.array(variable).max(protocolLimits.outputs),
-  timeoutMs: z.int().min(1).max(2 ** 31 - 1),
+  timeoutMs: z.int().min(1).max(protocolLimits.timeoutMs),
   limits: z.strictObject({ processes: z.int().min(1).optional(), outputBytes: z.int().min(1).optional() }).optional()
     .describe('narrower than the limits of the runner, never wider'),
 });

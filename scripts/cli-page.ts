@@ -33,7 +33,7 @@ to a terminal. \`--json\` is there where a command prints data.
 function section(record: CommandRecord): string {
   const options = record.options ?? [];
   const groups = shared.filter((group) => group.options.every((one) => options.some(({ flags }) => flags === one.flags)));
-  const own = options.filter(({ flags }) => !groups.some((group) => group.options.some((one) => one.flags === flags)));
+  const own = options.filter(({ flags, help }) => !groups.some((group) => group.options.some((one) => one.flags === flags && one.help === help)));
   const usage = ['sallyport', record.name, ...(record.args ?? []).map(([name]) => name), ...own.filter((one) => one.required).map(({ flags }) => flags), ...(own.some((one) => !one.required) ? ['[options]'] : [])];
   const links = groups.map(({ title }) => `[${title.charAt(0).toLowerCase()}${title.slice(1)}](#${title.toLowerCase().replaceAll(' ', '-')})`);
   return [

@@ -50,8 +50,10 @@ export const restoreCommand: CommandRecord = {
   run: async (input) => {
     const config = configOf(input, hostSettings);
     const { progress, print } = input.terminal;
+    const path = resolve(String(input.options['from']));
+    if (!(await isThere(path))) throw refusal('host.backup', { say: `there is no file \`${path}\`` });
     const rootKey = await givenKey(config.rootKeyFile);
-    const dump = await checkBeforeRestore(resolve(String(input.options['from'])), { rootKey, progress });
+    const dump = await checkBeforeRestore(path, { rootKey, progress });
     await restoreInto(config, dump, { rootKey, input });
     print(`${dump.rows} rows restored, as they were at ${dump.header.at}`);
   },

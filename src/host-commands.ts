@@ -1,15 +1,16 @@
 /** Commands of the operator, on the machine that has the data directory or the database; and the server itself. */
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder, verifyExport } from '#features/audit/feature.ts';
 import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
 import type { Verification } from '#features/audit/feature.ts';
 import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
-import { refusal } from '#kernel/errors.ts';
+import { Refusal, refusal } from '#kernel/errors.ts';
+import { isIdentifier } from '#kernel/identifier.ts';
 import type { CommandRecord } from './surfaces/command-line.ts';
-import { table } from './surfaces/command-line.ts';
+import { UsageError, table } from './surfaces/command-line.ts';
+import type { Server } from './surfaces/remote-command.ts';
 import { connect, remoteOptions } from './surfaces/remote-command.ts';
 import { backupCommand, restoreCommand } from './host-backup.ts';
 import { doctorCommand } from './host-doctor.ts';
@@ -29,7 +30,9 @@ export const hostCommands: readonly CommandRecord[] = [
     summary: 'make an account; prints the setup code of its first administrator',
     args: [['<identifier>', 'identifier of the account']],
     options: [{ flags: '--name <name>', help: 'name for people' }],
+    begins: true,
     run: async (opened, { args, options, terminal }, config) => {
+      if (!isIdentifier(args[0]!)) throw new UsageError(`\`${args[0]}\` is no identifier: a letter or \`_\`, then at most 127 letters, digits and \`_\``);
       const id = await createAccount({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, (options['name'] as string | undefined) ?? null);
       if (id === null) throw refusal('resource.exists', { say: `there is an account \`${args[0]}\`` });
       terminal.print(`account ${args[0]} made`);
@@ -71,6 +74,7 @@ export const hostCommands: readonly CommandRecord[] = [
   hostCommand({
     name: 'migrate',
     summary: 'bring the schema up to date; `serve` does so itself where its login may',
+    begins: true,
     run: async (_opened, { terminal }) => terminal.print('the schema is current'),
   }),
   backupCommand,
@@ -84,10 +88,7 @@ export const hostCommands: readonly CommandRecord[] = [
     data: true,
     run: async ({ options, terminal, json }) => {
       const file = options['file'] as string | undefined;
-      const server = connect(options);
-      const result = file === undefined
-        ? ((await server.call({ method: 'POST', path: `${server.api}/audit:verify` })) as Verification)
-        : await verifyExport(createInterface({ input: createReadStream(file), crlfDelay: Infinity }));
+      const result = file === undefined ? await verifyOnServer(connect(options)) : await about(file, verifyExport(linesOf(file)));
       if (json) terminal.print(JSON.stringify(result));
       else {
         terminal.print(`${result.rows} rows, ${result.checkpoints} checkpoints, ${result.erasedFields} erased fields: ${result.findings.length === 0 ? 'unchanged' : 'CHANGED'}`);
@@ -101,8 +102,28 @@ export const hostCommands: readonly CommandRecord[] = [
     summary: 'filter standard input to standard output with secrets masked as a runner masks them',
     options: [{ flags: '--secrets <file>', help: 'JSON array of {"name", "value"}; "file": true for file secrets', required: true }],
     run: async ({ options }) => {
-      const secrets = await readSecretsFile(await readFile(String(options['secrets']), 'utf8'));
+      const file = String(options['secrets']);
+      const secrets = await about(file, readFile(file, 'utf8').then(readSecretsFile));
       await maskStream(process.stdin, secrets, (bytes) => new Promise((done, fail) => process.stdout.write(bytes, (error) => (error ? fail(error) : done()))));
     },
   },
 ];
+
+async function verifyOnServer(server: Server): Promise<Verification> {
+  return (await server.call({ method: 'POST', path: `${server.api}/audit:verify` })) as Verification;
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  yield* createInterface({ input: (await open(file)).createReadStream(), crlfDelay: Infinity });
+}
+
+/** What is wrong with a file is told of the file; the help of the catalogue is for who sent a request. */
+async function about<T>(file: string, reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof Refusal) || !error.code.startsWith('request.')) throw error;
+    const faults = error.errors.map(({ pointer, message }) => `\n  ${pointer}: ${message}`);
+    throw new Error(`\`${file}\`: ${error.say ?? error.message}${faults.join('')}`, { cause: error });
+  }
+}

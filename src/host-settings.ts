@@ -42,19 +42,21 @@ export function commandLog(config: Config): Log {
 }
 
 type HostCommand = Omit<CommandRecord, 'run'> & {
-  /** True: for existing data, and no server may work in the data directory meanwhile. */
+  /** True: no server may work in the data directory meanwhile. */
   readonly alone?: true;
+  /** True: makes the data where there is none. */
+  readonly begins?: true;
   readonly run: (opened: Host, input: CommandInput, config: Config) => Promise<number | void>;
 };
 
 /** A command that works with the database and the keys. */
-export function hostCommand({ alone, run, ...record }: HostCommand): CommandRecord {
+export function hostCommand({ alone, begins, run, ...record }: HostCommand): CommandRecord {
   return {
     ...record,
     options: [...(record.options ?? []), ...settingOptions(hostSettings)],
     run: async (input) => {
       const config = configOf(input, hostSettings);
-      if (alone === true) await refuseNothingThere(config);
+      if (begins !== true) await refuseNothingThere(config);
       const opened = await openHost(config, commandLog(config), { besideServer: alone !== true, progress: input.terminal.progress });
       try {
         return await run(opened, input, config);

@@ -60,6 +60,7 @@ export async function openHost(config: Config, log: Log, options: HostOptions): 
   const randomness = options.randomness ?? systemRandomness;
   const logins = await openLogins(config, log, options);
   let database: Database | undefined;
+  let closing = false;
   try {
     await migrate(logins.owner, { progress: options.progress }).catch((error: unknown) => {
       throw asRefusal(error);
@@ -67,7 +68,8 @@ export async function openHost(config: Config, log: Log, options: HostOptions): 
     database = await openDatabase({
       login: logins.application,
       maxConnections: config.maxConnections,
-      onError: (error) => log.warn({ error: describeError(error) }, 'a database connection was lost'),
+      // At the end the embedded database may be gone before a connection that was given up is closed.
+      onError: (error) => closing || log.warn({ error: describeError(error) }, 'a database connection was lost'),
     });
     const rootKey = await openRootKey(config, logins.owner, randomness);
     const node = await joinNodes(database, { randomness, alone: logins.alone });
@@ -76,12 +78,14 @@ export async function openHost(config: Config, log: Log, options: HostOptions): 
     return {
       database, keyring, rootKey, clock, randomness, node, ownerLogin: logins.owner, lost: logins.lost,
       async close() {
+        closing = true;
         await node.leave().catch(() => {}); // the database may be gone; then the row says so by its age
         await opened.close();
         await logins.stop();
       },
     };
   } catch (error) {
+    closing = true;
     await database?.close();
     await logins.stop();
     throw error;

@@ -6,7 +6,7 @@ import { keepBootstrapToken, makeSetupCode } from '#features/credentials/feature
 import { createRecorder } from '#features/audit/feature.ts';
 import { registerLocal } from '#features/runners/feature.ts';
 import { createAccount, findAccount, listAccounts } from '#features/tenancy/feature.ts';
-import { assert } from '#kernel/errors.ts';
+import { assert, refusal } from '#kernel/errors.ts';
 import type { Config } from '#platform/config.ts';
 import { violates } from '#platform/database/database.ts';
 import { createJobs } from '#platform/jobs.ts';
@@ -43,23 +43,39 @@ export async function serve(config: Config, terminal: Terminal): Promise<number>
     const publicUrl = { value: config.publicUrl ?? '' };
     const app = createApp({ ...host, config, log, metrics: createMetrics(), outbound, publicUrl: () => publicUrl.value });
     const stop = stopSignal();
-    const { url } = await app.start();
-    publicUrl.value ||= url;
-    const runner = config.runner ? await localRunner(config, host, { log, terminal, url }) : null;
-    terminal.print(`sallyport ready ${url}`);
-    const reason = await Promise.race([stop, host.lost]);
-    if (reason !== 'signal') {
-      log.error({ code: reason.code, signal: reason.signal, lastLines: reason.lastLines }, 'the database went away');
-      code = exitDatabaseGone;
+    try {
+      const { url } = await app.start().catch((error: unknown) => Promise.reject(listenRefusal(error, config)));
+      publicUrl.value ||= url;
+      const runner = config.runner ? await localRunner(config, host, { log, terminal, url }) : null;
+      terminal.print(`sallyport ready ${url}`);
+      const reason = await Promise.race([stop, host.lost]);
+      if (reason !== 'signal') {
+        log.error({ exitCode: reason.code, signal: reason.signal, lastLines: reason.lastLines }, 'the database went away');
+        code = exitDatabaseGone;
+      }
+      await runner?.stop();
+    } finally {
+      await app.stop(); // also of a start that failed half-way: its jobs would keep the process alive
     }
-    await runner?.stop();
-    await app.stop();
   } finally {
     await heartbeat.stop();
     await outbound.close();
     await host.close().catch((error: unknown) => log.warn({ because: String(error) }, 'closing'));
   }
   return code;
+}
+
+/** What a person can do about an address nobody can listen on; any other failure as it is. */
+function listenRefusal(error: unknown, { host, port }: Config): unknown {
+  const { code } = error as { code?: unknown };
+  const says: Readonly<Record<string, string>> = {
+    EADDRINUSE: `something else listens on port ${port} of \`${host}\`; stop it, or name another port by \`--port\``,
+    EACCES: `this user may not listen on port ${port}; name one from 1024 on by \`--port\``,
+    EADDRNOTAVAIL: `\`${host}\` is no address of this machine; name one by \`--host\``,
+    ENOTFOUND: `\`${host}\` is no address of this machine; name one by \`--host\``,
+  };
+  const say = typeof code === 'string' && Object.hasOwn(says, code) ? says[code] : undefined;
+  return say === undefined ? error : refusal('config.invalid', { say, cause: error });
 }
 
 /** Serves the account of the first start; others bring runners of their own. */

@@ -59,9 +59,10 @@ function decisionLines({ allowed, reasons }: Pick<Explained, 'allowed' | 'reason
   return [allowed ? 'allowed' : 'not allowed', ...reasons.map((reason) => `  ${reasonLine(reason)}`)];
 }
 
-function reasonLine(reason: Reason): string {
-  const parts = Object.entries(reason).map(([key, value]) => (key === 'code' ? String(value) : `${key} ${Array.isArray(value) ? value.join(' > ') : String(value)}`));
-  return parts.join(', ');
+/** That something is allowed has been said; what follows is by what. */
+function reasonLine({ code, ...about }: Reason): string {
+  const parts = Object.entries(about).map(([key, value]) => `${key} ${Array.isArray(value) ? value.join(' > ') : String(value)}`);
+  return code === 'allowed' && parts.length > 0 ? `by ${parts.join(', ')}` : [code, ...parts].join(', ');
 }
 
 function explainedLines({ allowed, reasons, bindings, grant, correlationId }: Explained): string[] {

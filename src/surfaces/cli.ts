@@ -167,12 +167,6 @@ const exported = remote({
   },
 });
 
-/** What decided, then what it is about; that something is allowed has been said. */
-function reasonLine({ code, ...about }: Record<string, unknown>): string {
-  const parts = Object.entries(about).map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(' > ') : String(value)}`);
-  return code === 'allowed' && parts.length > 0 ? `by ${parts.join(', ')}` : [String(code), ...parts].join(', ');
-}
-
 /** `user:alice` → type and path. */
 function principalNamed(text: string): { type: string; path: string } {
   const [, type, path] = /^(user|service_account):(.+)$/.exec(text) ?? [];
@@ -206,8 +200,9 @@ const tokens: CommandRecord[] = [
   remote({
     name: 'token exchange',
     summary: 'trade the OIDC token of an outside system for a session; prints the session token',
-    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN, if one is needed', required: true }],
+    options: [{ flags: '--token-file <file>', help: 'file with the outside token; none of ours is needed', required: true }],
     data: true,
+    anonymous: true,
     run: async (server, { options, terminal, json }) => {
       const form = {
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -225,7 +220,7 @@ const tokens: CommandRecord[] = [
   remote({
     name: 'token explain',
     summary: 'why an outside token is accepted or refused; grants nothing',
-    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN, if one is needed', required: true }],
+    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN_FILE or SALLYPORT_TOKEN', required: true }],
     data: true,
     run: async (server, { options, terminal }) => {
       const token = (await readFile(String(options['tokenFile']), 'utf8')).trim();

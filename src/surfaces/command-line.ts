@@ -44,9 +44,9 @@ export class UsageError extends Error {}
 const usage = 2;
 const exitCodes: Partial<Record<ErrorCode, number>> = { 'host.in_use': 3, 'host.database': 4, 'database.unavailable': 4 };
 
-export async function runCli(argv: readonly string[], commands: readonly CommandRecord[]): Promise<number> {
+export async function runCli(argv: readonly string[], { commands, version }: { commands: readonly CommandRecord[]; version: string }): Promise<number> {
   let code = 0;
-  const program = new Program('sallyport').description('identity and access plane for software delivery').exitOverride().showHelpAfterError('(see --help)');
+  const program = new Program('sallyport').description('identity and access plane for software delivery').version(version).exitOverride().showHelpAfterError('(see --help)');
   const terminal = createTerminal();
   for (const record of commands) addCommand(program, record, async (input) => void (code = (await record.run({ ...input, terminal })) ?? 0));
   try {
@@ -63,6 +63,7 @@ function addCommand(program: Program, record: CommandRecord, run: (input: Omit<C
   for (const word of words.slice(0, -1)) {
     parent = parent.commands.find((command) => command.name() === word) ?? parent.command(word).exitOverride();
   }
+  if (parent !== program) parent.description([...parent.commands.map((command) => command.name()), words.at(-1)!].join(', '));
   const command = parent.command(words.at(-1)!).description(record.summary).exitOverride();
   for (const [name, help] of record.args ?? []) command.argument(name, help);
   for (const option of record.options ?? []) {
@@ -80,6 +81,10 @@ function addCommand(program: Program, record: CommandRecord, run: (input: Omit<C
 }
 
 function createTerminal(): Terminal {
+  // Whoever read this (`| head`) has seen enough. A server goes on; other commands have their end before them anyway.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   const isTerminal = process.stdout.isTTY === true;
   return {
     isTerminal,
@@ -103,8 +108,18 @@ function report(error: unknown, terminal: Terminal): number {
     if (error.because !== undefined && error.because !== error.say) terminal.warn(`  (${error.because})`);
     return exitCodes[error.code] ?? 1;
   }
-  terminal.warn(`sallyport: ${error instanceof Error ? error.message : String(error)}`);
+  terminal.warn(`sallyport: ${fileFault(error) ?? (error instanceof Error ? error.message : String(error))}`);
   return 1;
+}
+
+const fileFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there', EACCES: 'may not be read or written by this user', EPERM: 'may not be read or written by this user', EISDIR: 'is a directory', ENOTDIR: 'leads through something that is no directory',
+};
+
+/** What is wrong with a file a command was given; undefined for other errors. */
+function fileFault(error: unknown): string | undefined {
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  return path !== undefined && Object.hasOwn(fileFaults, code) ? `\`${path}\` ${fileFaults[code]}` : undefined;
 }
 
 /** Columns as wide as their content. */

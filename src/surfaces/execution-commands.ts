@@ -110,6 +110,20 @@ interface Printing {
 }
 
 async function followToEnd(server: Server, place: Place, printing: Printing): Promise<number> {
+  const leave = (): void => {
+    const path = `${place.scope}/${place.id}`;
+    printing.terminal.warn(`\nthe execution goes on: \`sallyport logs ${path} --follow\` comes back to it, \`sallyport abort ${path}\` ends it`);
+    process.kill(process.pid, 'SIGINT'); // as if nobody had listened, so that the shell knows
+  };
+  process.once('SIGINT', leave);
+  try {
+    return await untilEnded(server, place, printing);
+  } finally {
+    process.off('SIGINT', leave);
+  }
+}
+
+async function untilEnded(server: Server, place: Place, printing: Printing): Promise<number> {
   await printLogs(server, place, { ...printing, follow: true });
   const execution = (await server.call({ method: 'GET', path: pathOf(server, place) })) as Execution;
   if (printing.json) printing.terminal.print(JSON.stringify(execution));

@@ -2,6 +2,7 @@
  * Manifests from YAML files: positions kept so that every fault is shown with file, line and column; aliases, merge keys,
  * duplicate keys and tags refused; secret values fetched here and never by the server.
  */
+import { isUtf8 } from 'node:buffer';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LineCounter, isAlias, isCollection, isMap, isPair, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
@@ -40,6 +41,7 @@ export async function readManifestFiles(paths: readonly string[], sources: Value
   if (files.length === 0) throw new UsageError('there is no .yaml, .yml or .json file');
   const manifests: ManifestFile[] = [];
   for (const file of files) manifests.push(...(await readOne(file, sources, wrap)));
+  if (manifests.length === 0) throw new UsageError(`there is no document in ${files.map((file) => `\`${file}\``).join(', ')}`);
   return manifests;
 }
 
@@ -53,7 +55,7 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Promise<ManifestFile[]> {
-  const text = path === '-' ? await sources.stdin() : await readFile(path, 'utf8');
+  const text = path === '-' ? await sources.stdin() : utf8(await readFile(path), path);
   if (Buffer.byteLength(text) > maxFileBytes) throw new UsageError(`\`${path}\` has more than ${maxFileBytes} bytes`);
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, merge: false, version: '1.2', schema: 'core' }) as Document.Parsed[];
@@ -61,18 +63,28 @@ async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Prom
   for (const document of documents) {
     const place = (offset: number): string => `${path}:${lines.linePos(offset).line}:${lines.linePos(offset).col}`;
     const [error] = document.errors;
-    if (error !== undefined) throw new UsageError(`${place(error.pos[0])}: ${error.message.split('\n')[0]}`);
+    if (error !== undefined) throw new UsageError(`${place(error.pos[0])}: ${withoutPlace(error.message)}`);
     if (document.contents === null) continue;
     refuseUnsafe(document, place);
     const data: unknown = document.toJS({ maxAliasCount: 0 });
     if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
     const wrapped = wrap(data as Record<string, unknown>);
     const locate = (pointer: string): string => place(offsetOf(document.contents as Node, pointer));
-    if (wrapped === null) found.push({ path, manifest: await withValues(data as Record<string, unknown>, sources), locate });
+    if (wrapped === null) found.push({ path, manifest: await withValues(data as Record<string, unknown>, sources, locate), locate });
     else if ('errors' in wrapped) throw new UsageError(wrapped.errors.map(({ pointer, message }) => `${locate(pointer)}: \`${pointer}\` ${message}`).join('\n'));
     else found.push({ path, manifest: wrapped.manifest, locate: (pointer) => locate(wrapped.pointerInFile(pointer)) });
   }
   return found;
+}
+
+function utf8(bytes: Buffer, path: string): string {
+  if (!isUtf8(bytes)) throw new UsageError(`\`${path}\` is no text in UTF-8`);
+  return bytes.toString('utf8');
+}
+
+/** The parser names the place once more behind its first line. */
+function withoutPlace(message: string): string {
+  return message.split('\n')[0]!.replace(/ at line \d+, column \d+:$/, '');
 }
 
 function refuseUnsafe(document: Document.Parsed, place: (offset: number) => string): void {
@@ -115,11 +127,14 @@ function offsetOf(root: Node, pointer: string): number {
 }
 
 /** Replaces `valueFrom: { env | file | stdin }` by `value`. */
-async function withValues(document: Record<string, unknown>, sources: ValueSources): Promise<Record<string, unknown>> {
+async function withValues(document: Record<string, unknown>, sources: ValueSources, locate: ManifestFile['locate']): Promise<Record<string, unknown>> {
   const spec = document['spec'];
   if (typeof spec !== 'object' || spec === null || !('valueFrom' in spec)) return document;
   const { valueFrom, ...rest } = spec as Record<string, unknown>;
-  return { ...document, spec: { ...rest, value: await valueOf(valueFrom, sources) } };
+  const value = await valueOf(valueFrom, sources).catch((error: unknown) => {
+    throw error instanceof UsageError ? new UsageError(`${locate('/spec/valueFrom')}: ${error.message}`) : error;
+  });
+  return { ...document, spec: { ...rest, value } };
 }
 
 async function valueOf(from: unknown, sources: ValueSources): Promise<string> {
@@ -141,6 +156,21 @@ export function describeErrors(errors: readonly FieldError[], files: readonly Ma
     // A document that is no manifest at all fails in the body of the request: `/documents/<n>/…`.
     const inBody = /^\/documents\/(\d+)(.*)$/.exec(error.pointer);
     const file = files[error.document ?? (inBody === null ? -1 : Number(inBody[1]))];
-    return `${file === undefined ? error.pointer : file.locate(inBody === null ? error.pointer : inBody[2]!)}: ${error.message}`;
+    if (file === undefined) return `${error.pointer}: ${error.message}`;
+    const pointer = inBody === null ? error.pointer : inBody[2]!;
+    // What is missing has no place of its own, so its name has to be told.
+    const missing = missingPart(file.manifest, pointer);
+    return `${file.locate(pointer)}: ${missing === '' ? '' : `\`${missing}\`: `}${error.message}`;
   });
+}
+
+/** The end of a pointer that the document does not have; empty when it has all of it. */
+function missingPart(document: unknown, pointer: string): string {
+  const parts = pointer.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  let value = document;
+  for (const [at, key] of parts.entries()) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return parts.slice(at).join('/');
+    value = (value as Record<string, unknown>)[key];
+  }
+  return '';
 }

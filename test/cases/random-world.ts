@@ -6,7 +6,14 @@ import type { Question } from '#kernel/decision.ts';
 import { printReference } from '#kernel/reference.ts';
 import type { MatcherSpec, Scalar } from '#kernel/matcher.ts';
 import { contains } from '#kernel/scope.ts';
-import type { NaiveGrant } from './naive.ts';
+
+interface Grant {
+  readonly role: string;
+  readonly scope: string;
+  readonly resourceGroup?: string;
+  readonly resources?: readonly Selector[];
+  readonly includeChildScopes?: boolean;
+}
 
 export interface RandomWorld {
   readonly documents: readonly Manifest[];
@@ -202,10 +209,10 @@ function documentsOf(world: Parts): Manifest[] {
     return [{ kind: 'RoleBinding', scope, identifier: `b${i}`, spec: some({ principal, role: r, resourceGroup: g, disabled, expiresAt }) }];
   });
   const mappings = world.mappings.map(({ scope, identifier, issuer, equals, grants }): Manifest => {
-    const written = grants.flatMap((one): NaiveGrant[] => {
+    const written = grants.flatMap((one): Grant[] => {
       const r = reference(roleNames, one.role, scope);
       const g = one.resourceGroup === undefined ? undefined : reference(groupNames, one.resourceGroup, scope);
-      return r === null || g === null ? [] : [some({ ...one, role: r, resourceGroup: g } as NaiveGrant)];
+      return r === null || g === null ? [] : [some({ ...one, role: r, resourceGroup: g } as Grant)];
     });
     const spec = { issuer: scope === '/' ? issuer : `account.${issuer}`, when: [{ claim: '/ws', equals }], grants: written };
     return { kind: 'ClaimMapping', scope, identifier, spec };
@@ -232,7 +239,7 @@ function builtIn(identifier: string): Manifest {
 /** A later mapping must not name roles and groups that only the second draw had. */
 function isClosed(document: Manifest, documents: readonly Manifest[]): boolean {
   if (document.kind !== 'ClaimMapping') return true;
-  const { grants } = document.spec as { grants: NaiveGrant[] };
+  const { grants } = document.spec as { grants: Grant[] };
   return grants.every((one) => named('Role', one.role) && (one.resourceGroup === undefined || named('ResourceGroup', one.resourceGroup)));
 
   function named(kind: string, reference: string): boolean {

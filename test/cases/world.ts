@@ -18,9 +18,9 @@ import type { Bound, PrincipalType, WorkloadEvidence } from '#kernel/caller.ts';
 import type { Question, Target } from '#kernel/decision.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { accountScope, parseResourcePath, parseScope, resourcePath } from '#kernel/scope.ts';
+import { accountScope, contains, parseResourcePath, parseScope, resourcePath } from '#kernel/scope.ts';
 import type { Entry } from '#kernel/world.ts';
-import { World } from '#kernel/world.ts';
+import { openedScope, World } from '#kernel/world.ts';
 
 export const accountId = 'account-of-the-tables';
 
@@ -61,12 +61,17 @@ const fileWords = z.strictObject({
   world: z.array(manifest),
   /** Sessions are opened before what happens later. */
   sessions: z.record(z.string(), z.strictObject({ issuer: z.string(), claims: z.record(z.string(), z.unknown()) })).default({}),
-  later: z.strictObject({ apply: z.array(manifest).default([]), delete: z.array(z.string()).default([]) }).default({ apply: [], delete: [] }),
+  /** `again`: made after the deletions; an old name is then a new thing. */
+  later: z
+    .strictObject({ apply: z.array(manifest).default([]), delete: z.array(z.string()).default([]), again: z.array(manifest).default([]) })
+    .default({ apply: [], delete: [], again: [] }),
   cases: z.array(caseWords).default([]),
   /** Documents that are refused at save, where and with which words. */
   refused: z.array(z.strictObject({ it: z.string(), apply: z.array(manifest), at: z.string(), says: z.string() })).default([]),
 });
 export type CaseFile = z.infer<typeof fileWords>;
+
+type WorldOfCases = Pick<CaseFile, 'world' | 'sessions' | 'now'> & { readonly later: Omit<CaseFile['later'], 'again'> & { readonly again?: readonly Manifest[] } };
 
 export interface BuiltWorld {
   readonly kinds: Kinds;
@@ -87,19 +92,30 @@ export function readCaseFile(path: string): CaseFile {
   return fileWords.parse(parse(readFileSync(path, 'utf8')));
 }
 
+/** What has it at the end of its uid took over the name of something that is gone. */
+const againMark = '#again';
+
 /** Uids in tables are readable: `role:payments/deployer`. */
 export function uidOf(kind: string, path: string): string {
   return `${kind}:${path}`;
 }
 
 /** The world of a file as it is when its questions are asked. Throws when a document of it is refused. */
-export function buildWorld(file: Pick<CaseFile, 'world' | 'sessions' | 'later' | 'now'>, kinds: Kinds): BuiltWorld {
+export function buildWorld(file: WorldOfCases, kinds: Kinds): BuiltWorld {
   const world = new World(accountId, 1);
   world.apply(putsOf(world, kinds, file.world).map((put) => ({ put })), 2);
   const sessions = new Map(Object.entries(file.sessions).map(([name, session]) => [name, openSession(world, name, session)]));
   world.apply(putsOf(world, kinds, file.later.apply).map((put) => ({ put })), 3);
-  world.apply(file.later.delete.map((remove) => ({ remove })), 4);
+  world.apply(file.later.delete.flatMap((uid) => [uid, ...contentsOf(world, uid)]).map((remove) => ({ remove })), 4);
+  world.apply(putsOf(world, kinds, file.later.again ?? [], againMark).map((put) => ({ put })), 5);
   return { kinds, world, now: new Date(file.now), sessions };
+}
+
+/** What lies in a scope goes with it. */
+function contentsOf(world: World, uid: string): string[] {
+  const entry = world.get(uid);
+  const opened = entry === undefined ? undefined : openedScope(entry);
+  return opened === undefined ? [] : [...world.all()].filter((other) => contains(opened, other.scope)).map((other) => other.uid);
 }
 
 /** Faults of documents against a world, as saving them would find them. */
@@ -138,7 +154,7 @@ export function questionsOf(built: BuiltWorld, asked: Case): readonly Question[]
 
 /** Path of an entry, whatever its kind; uids that name nothing are printed as they are. */
 export function pathOfUid(uid: string): string {
-  return splitAt(uid, ':')[1];
+  return splitAt(uid, ':')[1].replace(againMark, '');
 }
 
 function targetsOf(world: World, kind: string, { on, create, change }: Case): Target[] {
@@ -178,14 +194,14 @@ function openSession(world: World, name: string, session: CaseFile['sessions'][s
 }
 
 /** Entries of documents that may refer to each other in any order. */
-export function putsOf(world: World, kinds: Kinds, manifests: readonly Manifest[]): Entry[] {
+export function putsOf(world: World, kinds: Kinds, manifests: readonly Manifest[], mark = ''): Entry[] {
   const { documents, errors } = readDocuments(kinds, manifests);
   if (errors.length > 0) throw new Error(`the file's world is refused: ${JSON.stringify(errors)}`);
-  const after = world.overlay(shellsOf(documents).map((put) => ({ put })));
+  const after = world.overlay(shellsOf(documents, mark).map((put) => ({ put })));
   return documents.map((document) => {
     const { refs, errors: faults } = resolve(after, kinds, document);
     if (faults.length > 0) throw new Error(`\`${document.kind}\` \`${document.identifier}\`: ${JSON.stringify(faults)}`);
-    return entryOf(kinds, document, refs);
+    return entryOf(kinds, document, refs, mark);
   });
 }
 
@@ -193,15 +209,15 @@ function resolve(after: World, kinds: Kinds, document: ReadDocument) {
   return resolveReferences(kinds.kinds.get(document.kind)!, document, { after, builtIns: (kind, name) => builtin(kind, name)?.uid, mayView: () => true });
 }
 
-function shellsOf(documents: readonly ReadDocument[]): Entry[] {
+function shellsOf(documents: readonly ReadDocument[], mark = ''): Entry[] {
   return documents.map(({ kind, scope, identifier, name, tags }) => {
-    return { uid: uidOf(kind, resourcePath(scope, identifier)), kind, scope, identifier, name, version: 1, tags, attributes: {}, facts: undefined };
+    return { uid: uidOf(kind, resourcePath(scope, identifier)) + mark, kind, scope, identifier, name, version: 1, tags, attributes: {}, facts: undefined };
   });
 }
 
-function entryOf(kinds: Kinds, document: ReadDocument, refs: Readonly<Record<string, string>>): Entry {
+function entryOf(kinds: Kinds, document: ReadDocument, refs: Readonly<Record<string, string>>, mark = ''): Entry {
   const kind = kinds.kinds.get(document.kind)!;
-  const [shell] = shellsOf([document]);
+  const [shell] = shellsOf([document], mark);
   const attributes = Object.fromEntries(Object.entries(kind.attributes ?? {}).map(([name, read]) => [name, read(document.spec)]));
   return { ...shell!, attributes, facts: kind.facts?.({ ...document, refs: (pointer) => refs[pointer] }) };
 }

@@ -50,6 +50,8 @@ create table attempt (
   lease_limit timestamptz(3),
   cancel boolean not null default false,
   timeout_ms bigint not null,
+  -- What a runner must have to be given it.
+  labels jsonb not null default '[]',
   -- Version of the secrets its output must be masked with; grows with every addition.
   mask_set integer not null default 1,
   offered_at timestamptz(3) not null,

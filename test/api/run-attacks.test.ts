@@ -1,8 +1,10 @@
 /** What a runner, an author or a starter may try to get more than one step is given; each test is named for the try. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
+import { until } from '#test/until.ts';
 import { auditMark } from './audit-rows.ts';
 import { Runs, checkout, pipeline, runWorld, step } from './runs.ts';
 import type { Manifest } from './runs.ts';
@@ -140,6 +142,45 @@ describe('a runner that holds a lease for ever', () => {
     assert.ok(heldMs >= 900_000 && heldMs < 930_000, `${heldMs}`);
     await runs.pass(leaseMs);
     assert.equal((await runs.show(run)).status, 'Aborted');
+  });
+});
+
+describe('a step that asks for a runner', () => {
+  const leasedBy = async (labels: readonly string[]) => {
+    const runnerId = randomUUID();
+    const claimed = await server.app.desk.claim({ accountId: server.account.id, runnerId, scope: '/', labels, claimId: randomUUID(), now: runs.now() });
+    return claimed === null ? null : { accountId: server.account.id, runnerId, attemptId: claimed.attemptId, fence: claimed.fence };
+  };
+  const rows: [says: string, labels: readonly string[], given: boolean][] = [
+    ['is not given to one without labels', [], false],
+    ['is not given to one with some of them', ['linux'], false],
+    ['is not given to one with others that are alike', ['linux', 'Production', 'production_2'], false],
+    ['is given to one with all of them and more', ['gpu', 'production', 'linux'], true],
+  ];
+  for (const [says, labels, given] of rows) {
+    test(says, async () => {
+      await server.apply([pipeline('asking', { build: [step('only', { selectors: ['linux', 'production'] })] })]);
+      const run = await runs.start('asking');
+      const ref = await leasedBy(labels);
+      assert.equal(ref !== null, given);
+      await runs.call(run, { below: '/abort' });
+    });
+  }
+
+  test('keeps none of the others waiting, however many ask for one that is not there', async () => {
+    const absent = [await runs.start('asking')];
+    for (let n = 0; n < 24; n += 1) absent.push(await runs.start('asking'));
+    const run = await runs.start('plain');
+    assert.notEqual(await runs.next(), null);
+    assert.equal((await runs.show(run)).status, 'Success');
+    for (const each of absent) await runs.call(each, { below: '/abort' });
+  });
+
+  test('that never comes says so when its time is over', async () => {
+    const run = await runs.start('asking');
+    server.clock.advance(3_600_001);
+    await until(async () => (await runs.show(run)).status === 'Expired', 'the end of the wait');
+    assert.equal((await runs.step(run, 'build.only')).reason?.message, 'no runner took the step in time; it asks for one with `linux`, `production`');
   });
 });
 

@@ -34,13 +34,14 @@ export interface StepWish {
   readonly env?: Readonly<Record<string, string>>;
   readonly script?: string;
   readonly timeout?: string;
+  readonly selectors?: readonly string[];
   readonly outputs?: readonly (string | { readonly name: string; readonly type?: 'String' | 'Secret' })[];
 }
 
 /** The step `identifier` of a pipeline. */
-export function step(identifier: string, { env = {}, script = 'true', outputs = [], timeout }: StepWish = {}): Manifest {
+export function step(identifier: string, { env = {}, script = 'true', outputs = [], timeout, selectors }: StepWish = {}): Manifest {
   const outputVariables = outputs.map((output) => (typeof output === 'string' ? { name: output } : output));
-  return { step: { identifier, type: 'Run', ...(timeout === undefined ? {} : { timeout }), spec: { shell: 'Bash', command: script, envVariables: env, ...(outputs.length === 0 ? {} : { outputVariables }) } } };
+  return { step: { identifier, type: 'Run', ...(timeout === undefined ? {} : { timeout }), ...(selectors === undefined ? {} : { delegateSelectors: selectors }), spec: { shell: 'Bash', command: script, envVariables: env, ...(outputs.length === 0 ? {} : { outputVariables }) } } };
 }
 
 export interface PipelineWish {

@@ -58,10 +58,11 @@ async function leaseOfClaim({ database }: ClaimServices, { accountId, runnerId, 
   return holds ? { attemptId: id, fence, leaseUntil } : null;
 }
 
-async function candidates({ database }: ClaimServices, { accountId, scope }: ClaimRequest): Promise<Attempt[]> {
+async function candidates({ database }: ClaimServices, { accountId, scope, labels }: ClaimRequest): Promise<Attempt[]> {
   let query = database.read.selectFrom('attempt as a')
     .innerJoin('execution as e', (join) => join.onRef('e.account_id', '=', 'a.account_id').onRef('e.id', '=', 'a.execution_id'))
-    .selectAll('a').where('a.account_id', '=', accountId).where('a.status', '=', 'offered');
+    .selectAll('a').where('a.account_id', '=', accountId).where('a.status', '=', 'offered')
+    .where(sql<boolean>`a.labels <@ ${JSON.stringify(labels)}::jsonb`);
   if (scope !== '/') query = query.where((e) => e.or([e('e.scope', '=', scope), e(sql<boolean>`starts_with(e.scope, ${`${scope}/`})`, '=', true)]));
   return (await query.orderBy('a.offered_at').orderBy('a.id').limit(maxCandidates).execute()).map(attemptOf);
 }

@@ -82,10 +82,10 @@ async function carryOut({ randomness }: EngineServices, tx: Tx, { execution, com
   const { accountId, id: executionId } = execution;
   switch (command.type) {
     case 'offer_attempt': {
-      const { stepUid, attempt, timeoutMs } = command;
+      const { stepUid, attempt, timeoutMs, runnerLabels } = command;
       await tx.insertInto('attempt').values({
         account_id: accountId, id: randomness.uid(), execution_id: executionId, step_uid: stepUid, number: attempt, status: 'offered', fence: 0,
-        runner_id: null, claim_id: null, lease_until: null, lease_limit: null, cancel: false, timeout_ms: timeoutMs, offered_at: now, started_at: null, ended_at: null, result_hash: null, log_totals: null,
+        runner_id: null, claim_id: null, lease_until: null, lease_limit: null, cancel: false, timeout_ms: timeoutMs, labels: JSON.stringify(runnerLabels), offered_at: now, started_at: null, ended_at: null, result_hash: null, log_totals: null,
       }).onConflict((conflict) => conflict.columns(['account_id', 'execution_id', 'step_uid', 'number']).doNothing()).execute();
       await sql`select pg_notify(${attemptsChannel}, ${accountId})`.execute(tx);
       return [{ type: 'attempt_offered', stepUid, attempt }];

@@ -155,7 +155,7 @@ test('a step is offered only when what it waits for has ended', () => {
 
 test('an offer comes with its time and with a timer for the queue; a stage and a pipeline with theirs', () => {
   const { commands } = new Execution(spelledOut, { inputs: { target: 'prod' } }).start().does('build.compile').does('lint.lint');
-  assert.deepEqual(commands.find(({ type }) => type === 'offer_attempt'), { type: 'offer_attempt', stepUid: 'build.compile', attempt: 1, timeoutMs: 5_400_000 });
+  assert.deepEqual(commands.find(({ type }) => type === 'offer_attempt'), { type: 'offer_attempt', stepUid: 'build.compile', attempt: 1, timeoutMs: 5_400_000, runnerLabels: [] });
   assert.deepEqual(commands.filter(({ type }) => type === 'set_timer'), [
     { type: 'set_timer', timer: 'pipeline', afterMs: 7_200_000 },
     { type: 'set_timer', timer: 'queue/build.compile/1', afterMs: 60_000 },

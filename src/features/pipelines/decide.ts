@@ -117,7 +117,9 @@ function timer(work: Work, { timer: name }: EventOf<'timer_fired'>): string | nu
   if (step === undefined || attempt === undefined || String(attempt.number) !== number) return 'there is no such attempt';
   if (attempt.status !== 'wanted' && attempt.status !== 'offered') return `the attempt is ${attempt.status}`;
   work.withdraw(step, attempt);
-  const reason = { code: 'runner.none', message: 'no runner took the step in time' };
+  const { runnerLabels } = planStep(work.plan, step.uid)!;
+  const asked = runnerLabels.length === 0 ? '' : `; it asks for one with ${runnerLabels.map((label) => `\`${label}\``).join(', ')}`;
+  const reason = { code: 'runner.none', message: `no runner took the step in time${asked}` };
   failStep(work, step.uid, { status: 'Expired', category: 'Timeout', reason });
   return null;
 }

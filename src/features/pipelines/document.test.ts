@@ -21,7 +21,7 @@ const refused: readonly [name: string, text: string, pointer: string, message: R
   ['rollback steps with content', stageOf(run('a')).replace('            steps:', `            rollbackSteps: [ { step: {} } ]\n            steps:`), '/pipeline/stages/0/stage/spec/execution/rollbackSteps', /^`rollbackSteps` is not supported yet$/],
   ['an image on a Run step', stageOf('- step: { identifier: a, type: Run, spec: { command: x, image: alpine } }'), `${step}/spec/image`, /^`image` is not supported yet$/],
   ['a connector on a Run step', stageOf('- step: { identifier: a, type: Run, spec: { command: x, connectorRef: dh } }'), `${step}/spec/connectorRef`, /^`connectorRef` is not supported yet$/],
-  ['delegate selectors', stageOf(run('a', 'x', 'delegateSelectors: [big]')), `${step}/delegateSelectors`, /^`delegateSelectors` is not supported yet$/],
+  ['a delegate selector that no runner can have', stageOf(run('a', 'x', "delegateSelectors: ['<+input>']")), `${step}/delegateSelectors/0`, /^must be at most 64 letters/],
   ['an approval step', stageOf('- step: { identifier: a, type: HarnessApproval, spec: {} }'), `${step}/type`, /^step type `HarnessApproval` is not supported yet; use `Run` or `ShellScript`$/],
   ['an approval stage', 'pipeline: { stages: [ { stage: { identifier: a, type: Approval, spec: {} } } ] }', '/pipeline/stages/0/stage/type', /^stage type `Approval` is not supported yet/],
   ['codebase properties', stageOf(run('a'), '  properties: { ci: {} }\n'), '/pipeline/properties', /^`properties` is not supported yet$/],

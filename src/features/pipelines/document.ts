@@ -3,6 +3,7 @@
  * `unsupported.ts`; rules that look at more than one field are in `rules.ts`.
  */
 import { z } from 'zod';
+import { label } from '#features/runners/schema.ts';
 import { ref } from '#kernel/marks.ts';
 import { durationFault, timeoutMs } from './timeout.ts';
 import {
@@ -22,6 +23,7 @@ export const bounds = {
   environmentVariables: 100,
   outputVariables: 64,
   failureStrategies: 20,
+  selectors: 20,
 } as const;
 
 const identifier = z
@@ -75,6 +77,9 @@ const errorCategories = [
 ] as const;
 const failureActions = ['Abort', 'Ignore', 'MarkAsSuccess', 'MarkAsFailure'] as const;
 
+/** Labels of runners. An empty list, as editors write it, asks for nothing. */
+const selectors = list(label, bounds.selectors).optional();
+
 const failureStrategy = strict({
   onFailure: strict({
     errors: list(oneOf('error type', errorCategories), errorCategories.length).min(1, {
@@ -96,7 +101,7 @@ const stepCommon = {
   timeout: timeout.optional(),
   when: strict({ stageStatus: oneOf('stage status', outcomes).optional(), condition }).optional(),
   failureStrategies,
-  delegateSelectors: emptyYet('delegateSelectors'),
+  delegateSelectors: selectors,
   ...notYet(stepFieldsNotYet),
 };
 
@@ -141,7 +146,7 @@ const shellScriptStep = strict({
     outputVariables,
     onDelegate: onlyYet('onDelegate', true),
     executionTarget: emptyYet('executionTarget'),
-    delegateSelectors: emptyYet('delegateSelectors'),
+    delegateSelectors: selectors,
     ...notYet(shellScriptSpecNotYet),
   }),
 });
@@ -166,7 +171,7 @@ const stageCommon = {
   variables,
   when: strict({ pipelineStatus: oneOf('pipeline status', outcomes).optional(), condition }).optional(),
   timeout: timeout.optional(),
-  delegateSelectors: emptyYet('delegateSelectors'),
+  delegateSelectors: selectors,
   ...notYet(stageFieldsNotYet),
 };
 
@@ -211,6 +216,7 @@ const pipelineDocument = strict({
   tags,
   variables,
   timeout: timeout.optional(),
+  delegateSelectors: selectors,
   stages: list(oneOrParallel({ stage: stage.optional(), parallel: list(stageAlone, bounds.stages).optional() }), bounds.stages)
     .min(1, { error: 'must have at least one stage' }),
   ...notYet(pipelineFieldsNotYet),

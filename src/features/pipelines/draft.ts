@@ -40,7 +40,7 @@ export function draftPlan(pipeline: PipelineDocument, run: Run): DraftedPlan {
     stages: stages.map((placed) => stageOf(placed, before(stages, placed, ({ stage }) => stage.identifier), run)),
     steps: stages.flatMap((placed) => {
       const steps = stepsOf(placed);
-      return steps.map((step) => stepOf(placed.stage, step, before(steps, step, (one) => stepUid(placed.stage, one.step)), run));
+      return steps.map((step) => stepOf({ pipeline, stage: placed.stage }, step, before(steps, step, (one) => stepUid(placed.stage, one.step)), run));
     }),
     references: [],
   };
@@ -74,7 +74,7 @@ function stageOf({ stage, pointer }: PlacedStage, after: readonly string[], run:
   };
 }
 
-function stepOf(stage: StageDocument, { step, pointer }: PlacedStep, after: readonly string[], run: Run): PlanStep {
+function stepOf({ pipeline, stage }: StepParents, { step, pointer }: PlacedStep, after: readonly string[], run: Run): PlanStep {
   return {
     uid: stepUid(stage, step),
     stage: stage.identifier,
@@ -85,6 +85,7 @@ function stepOf(stage: StageDocument, { step, pointer }: PlacedStep, after: read
     when: whenOf({ after: step.when?.stageStatus, condition: step.when?.condition }, `${pointer}/when`, run),
     failureStrategies: strategiesOf(step.failureStrategies),
     timeoutMs: timeoutOf(step.timeout, `${pointer}/timeout`, run) ?? defaultStepTimeoutMs,
+    runnerLabels: labelsOf([pipeline, stage, step, step.type === 'ShellScript' ? step.spec : {}]),
     shell: step.spec.shell ?? 'Sh',
     script: scriptOf(step, pointer, run),
     environment: environmentOf(step, pointer, run),
@@ -93,6 +94,17 @@ function stepOf(stage: StageDocument, { step, pointer }: PlacedStep, after: read
     })),
     pointer,
   };
+}
+
+interface StepParents {
+  readonly pipeline: PipelineDocument;
+  readonly stage: StageDocument;
+}
+
+/** The innermost place that asks for a runner decides, as documented; an empty list asks for nothing. */
+function labelsOf(places: readonly { readonly delegateSelectors?: readonly string[] | undefined }[]): readonly string[] {
+  const asked = places.flatMap(({ delegateSelectors = [] }) => (delegateSelectors.length === 0 ? [] : [delegateSelectors])).at(-1);
+  return [...new Set(asked)];
 }
 
 function scriptOf(step: StepDocument, at: string, run: Run): PlanStep['script'] {

@@ -54,7 +54,7 @@ export type EventOf<T extends ExecutionEvent['type']> = Extract<ExecutionEvent, 
 /** What has to be done because of an event, in the transaction that stores it. Each is safe to do twice. */
 export type Command =
   /** Make an attempt that runners can claim, then tell with `attempt_offered`. */
-  | { readonly type: 'offer_attempt'; readonly stepUid: string; readonly attempt: number; readonly timeoutMs: number }
+  | { readonly type: 'offer_attempt'; readonly stepUid: string; readonly attempt: number; readonly timeoutMs: number; readonly runnerLabels: readonly string[] }
   /** Stop it if it runs; take it back if it does not. A started one answers with `attempt_ended` or `attempt_lost`. */
   | {
       readonly type: 'cancel_attempt';

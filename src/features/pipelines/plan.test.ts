@@ -260,6 +260,25 @@ test('hostile: thousands of paths that do not exist, each nearly every one that 
   assert.equal(result.errors.length, 100);
 });
 
+const selecting: readonly [says: string, pipeline: string, stage: string, step: string, spec: string, labels: readonly string[]][] = [
+  ['asks for any runner without one', '', '', '', '', []],
+  ['asks as its pipeline does', '[a]', '', '', '', ['a']],
+  ['asks as its stage does, not as its pipeline', '[a]', '[b, c]', '', '', ['b', 'c']],
+  ['asks as it does itself, not as its stage', '[a]', '[b]', '[d, d]', '', ['d']],
+  ['asks as its specification does, not as it does itself', '[a]', '[b]', '[d]', '[e]', ['e']],
+  ['asks as its stage does when it names nothing', '', '[b]', '[]', '[]', ['b']],
+];
+
+for (const [says, pipeline, stage, step, spec, labels] of selecting) {
+  test(`the runner of a step: ${says}`, () => {
+    const selectors = (list: string, indent: string): string => (list === '' ? '' : `${indent}delegateSelectors: ${list}\n`);
+    const inStep = [step === '' ? '' : `delegateSelectors: ${step}, `, spec === '' ? '' : `delegateSelectors: ${spec}, `];
+    const text = stageOf(`- step: { identifier: a, type: ShellScript, ${inStep[0]}spec: { ${inStep[1]}shell: Sh, source: { type: Inline, spec: { script: x } } } }`, selectors(pipeline, '  '));
+    const plan = planOf(text.replace('        type: CI\n', `        type: CI\n${selectors(stage, '        ')}`));
+    assert.deepEqual(plan.steps[0]!.runnerLabels, labels);
+  });
+}
+
 test('a secret is found however its call is spaced', () => {
   const plan = planOf(stageOf('- step: { identifier: a, type: Run, spec: { command: x, envVariables: { V: <+pipeline.variables.v> } } }', `  variables: [ { name: v, type: String, value: '<+ secrets . getValue ( "x" ) >' } ]\n`));
   assert.deepEqual(plan.steps[0]!.environment.map(({ field }) => 'text' in field && field.text), ['<+ secrets . getValue ( "x" ) >']);

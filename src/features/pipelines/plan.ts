@@ -73,6 +73,8 @@ export interface PlanStep {
   readonly when: PlanWhen;
   readonly failureStrategies: readonly PlanStrategy[];
   readonly timeoutMs: number;
+  /** What a runner must have, all of it, to run the step. */
+  readonly runnerLabels: readonly string[];
   readonly shell: 'Bash' | 'Sh';
   readonly script: { readonly text: string; readonly pointer: string };
   readonly environment: readonly { readonly name: string; readonly field: PlanField }[];

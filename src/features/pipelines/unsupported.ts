@@ -32,7 +32,7 @@ function say(name: string, instead: string): string {
 }
 
 export const pipelineFieldsNotYet = [
-  'properties', 'template', 'flowControl', 'notificationRules', 'allowStageExecutions', 'delegateSelectors', 'identities',
+  'properties', 'template', 'flowControl', 'notificationRules', 'allowStageExecutions', 'identities',
   'inputs', 'strategy', 'fixedInputsOnRerun', 'allowDynamicExecutions',
 ] as const;
 

@@ -128,7 +128,7 @@ export class Work {
       exit: null,
     };
     this.step({ ...current, status: 'Queued', attempts: [...current.attempts, attempt] });
-    this.commands.push({ type: 'offer_attempt', stepUid: step.uid, attempt: attempt.number, timeoutMs: step.timeoutMs });
+    this.commands.push({ type: 'offer_attempt', stepUid: step.uid, attempt: attempt.number, timeoutMs: step.timeoutMs, runnerLabels: step.runnerLabels });
     this.setTimer(`queue/${step.uid}/${attempt.number}`, this.limits.queueMs);
   }
 

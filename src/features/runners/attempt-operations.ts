@@ -109,7 +109,7 @@ async function claim({ desk, wait, clock, database, heartbeatMs }: AttemptServic
   await markSeen(database.read, runner, call.now);
   if (runner.state === 'paused') return { protocol, claim: null, retryAfterMs: pausedRetryMs };
   const ask = () => desk.claim({
-    accountId: call.account.id, runnerId: runner.id, scope: runner.scope, labels: runner.labels, claimId: body.claimId, now: clock.now(), signal: call.signal,
+    accountId: call.account.id, runnerId: runner.id, scope: runner.scope, labels: [runner.identifier, ...runner.labels], claimId: body.claimId, now: clock.now(), signal: call.signal,
   });
   const { claimed, crowded } = await wait.next(ask, { accountId: call.account.id, asker: runner.id, waitMs: body.waitMs, signal: call.signal });
   if (claimed === null) return { protocol, claim: null, retryAfterMs: crowded ? crowdedRetryMs : 0 };

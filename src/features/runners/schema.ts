@@ -57,7 +57,8 @@ export type RequestTokenClaims = z.infer<typeof requestTokenClaims>;
 /** Stands for the runner and the audience while there is neither. */
 export const registrationWord = 'registration';
 
-const label = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$/, { error: 'must be at most 64 letters, digits, `_`, `.`, `:` or `-`' });
+/** What a runner has and a step asks for. */
+export const label = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$/, { error: 'must be at most 64 letters, digits, `_`, `.`, `:` or `-`' });
 export const labels = z.array(label).max(64).refine((list) => new Set(list).size === list.length, { error: 'names a label twice' });
 
 export const registerUnsigned = z.strictObject({
@@ -206,6 +207,7 @@ export interface ClaimRequest {
   readonly runnerId: string;
   /** Steps run in this scope and below it. */
   readonly scope: ScopePath;
+  /** What it has, its identifier included; it gets steps that ask for nothing else. */
   readonly labels: readonly string[];
   readonly claimId: string;
   readonly now: Date;

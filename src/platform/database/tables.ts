@@ -69,7 +69,7 @@ export interface Tables {
   attempt: {
     account_id: string; id: string; execution_id: string; step_uid: string; number: number;
     status: 'offered' | 'leased' | 'started' | 'ended' | 'lost' | 'withdrawn'; fence: number; runner_id: string | null; claim_id: string | null;
-    lease_until: Date | null; lease_limit: Date | null; cancel: boolean; timeout_ms: number; mask_set: Generated<number>; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null; log_totals: ColumnType<unknown, string | null, string | null>;
+    lease_until: Date | null; lease_limit: Date | null; cancel: boolean; timeout_ms: number; labels: ColumnType<unknown, string | undefined, never>; mask_set: Generated<number>; offered_at: Date; started_at: Date | null; ended_at: Date | null; result_hash: Bytes | null; log_totals: ColumnType<unknown, string | null, string | null>;
     stdout_bytes: Generated<number>; stderr_bytes: Generated<number>;
   };
   attempt_delivery: { account_id: string; attempt_id: string; sealed: Bytes; at: Date };

@@ -10,6 +10,13 @@ export interface Target {
   readonly identifier: string | null;
   readonly tags: Readonly<Record<string, string>>;
   readonly attributes: Readonly<Record<string, Scalar | undefined>>;
+  /** What an application says of who asks and of the act itself; conditions on external kinds read it. */
+  readonly said?: Said;
+}
+
+export interface Said {
+  readonly principal: Readonly<Record<string, unknown>>;
+  readonly action: Readonly<Record<string, unknown>>;
 }
 
 export interface Question {

@@ -1,6 +1,6 @@
 /**
  * The closed set of matchers for tags, attributes and claims. Compiled once; only a compiled matcher can be evaluated.
- * Comparison is exact, typed and case-sensitive; a missing value matches nothing but `exists: false`.
+ * Comparison is exact, typed and case-sensitive; a missing value matches nothing, negated or not, but `exists: false`.
  */
 export type Scalar = string | number | boolean;
 
@@ -9,16 +9,22 @@ export type MatcherSpec =
   | { readonly oneOf: readonly Scalar[] }
   | { readonly glob: string }
   | { readonly exists: boolean }
-  | { readonly equalsClaim: string };
+  | { readonly notEquals: Scalar }
+  | { readonly notOneOf: readonly Scalar[] }
+  | { readonly notGlob: string }
+  | { readonly equalsClaim: string }
+  | { readonly equalsPrincipal: string };
 
-/** Values that only the question knows: the claims of the session that asks, addressed by JSON Pointer. */
+/** Values that only the asker has: claims of a session, addressed by JSON Pointer, and what is known of the principal. */
 export interface MatchContext {
   readonly claim: (pointer: string) => unknown;
+  /** `identifier`, `path`, `type`, `email`, `tags.<key>`. */
+  readonly principal: (name: string) => unknown;
 }
 
 export type Matcher = (value: unknown, context: MatchContext) => boolean;
 
-export const noClaims: MatchContext = { claim: () => undefined };
+export const noClaims: MatchContext = { claim: () => undefined, principal: () => undefined };
 
 export function compileMatcher(spec: MatcherSpec): Matcher {
   if ('equals' in spec) return (value) => value === spec.equals;
@@ -28,7 +34,16 @@ export function compileMatcher(spec: MatcherSpec): Matcher {
   }
   if ('glob' in spec) return (value) => typeof value === 'string' && globMatches(spec.glob, value);
   if ('exists' in spec) return (value) => (value !== undefined && value !== null) === spec.exists;
+  if ('notEquals' in spec) return (value) => isScalar(value) && value !== spec.notEquals;
+  if ('notOneOf' in spec) return not(compileMatcher({ oneOf: spec.notOneOf }));
+  if ('notGlob' in spec) return not(compileMatcher({ glob: spec.notGlob }));
+  if ('equalsPrincipal' in spec) return (value, context) => isScalar(value) && value === context.principal(spec.equalsPrincipal);
   return (value, context) => isScalar(value) && value === context.claim(spec.equalsClaim);
+}
+
+/** A missing value is neither one thing nor another. */
+function not(matcher: Matcher): Matcher {
+  return (value, context) => isScalar(value) && !matcher(value, context);
 }
 
 function isScalar(value: unknown): value is Scalar {

@@ -14,7 +14,7 @@ import { grantsWhere } from './gives.ts';
 import { placesOf } from './places.ts';
 import { permissionsOf } from './roles.ts';
 import type { CompiledSelector } from './selector.ts';
-import { conditionHolds, conditionValue } from './selector.ts';
+import { conditionHolds, conditionValue, isAboutAsker } from './selector.ts';
 
 type Conditional = { readonly grant: Grant; readonly why: string };
 
@@ -78,15 +78,17 @@ function matchesNewly(selector: CompiledSelector, before: Target | null, after: 
   if (!couldMatch(selector, after)) return false;
   if (before === null || !couldMatch(selector, before)) return true;
   return selector.conditions.some(
-    (condition) => 'equalsClaim' in condition.spec && conditionValue(condition.key, before) !== conditionValue(condition.key, after),
+    (condition) => isAboutAsker(condition) && conditionValue(condition.key, before) !== conditionValue(condition.key, after),
   );
 }
 
 function couldMatch(selector: CompiledSelector, target: Target): boolean {
   if (selector.identifiers !== null && (target.identifier === null || !selector.identifiers.has(target.identifier))) return false;
   return selector.conditions.every((condition) => {
+    // Whoever asks may bring what it takes.
+    if (/^(?:principal|action)\./.test(condition.key)) return true;
     const value = conditionValue(condition.key, target);
-    return 'equalsClaim' in condition.spec ? value !== undefined && value !== null : conditionHolds(condition, target, noClaims);
+    return isAboutAsker(condition) ? value !== undefined && value !== null : conditionHolds(condition, target, noClaims);
   });
 }
 

@@ -2,10 +2,11 @@
 import type { Caller, MappingGrant, WorkloadEvidence } from '#kernel/caller.ts';
 import type { Noun } from '#kernel/kind.ts';
 import type { MatchContext } from '#kernel/matcher.ts';
-import { noClaims, readPointer } from '#kernel/matcher.ts';
+import { noClaims } from '#kernel/matcher.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { accountScope, contains, depthOf, levelOf } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { contextOfPerson, contextOfWorkload } from './asker-values.ts';
 import { accountAdminUid, everythingUid } from './builtins.ts';
 import type { CompiledExtent } from './extent.ts';
 import { narrowTo, rangesOf } from './extent.ts';
@@ -110,7 +111,7 @@ function personWays(world: World, kind: 'user' | 'service_account', uid: string)
   const entry = world.get(uid);
   if (entry === undefined || entry.kind !== kind || !(entry.facts as PrincipalFacts).enabled) return null;
   let ways = known.get(uid);
-  if (ways === undefined) known.set(uid, (ways = [{ mappingUid: null, lists: [personGrants(world, entry)], context: noClaims }]));
+  if (ways === undefined) known.set(uid, (ways = [{ mappingUid: null, lists: [personGrants(world, entry)], context: contextOfPerson(entry) }]));
   return ways;
 }
 
@@ -136,7 +137,7 @@ function sessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
 
 /** A mapping that is gone or serves another issuer now gives nothing, nor does one whose issuer is gone. */
 function makeSessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
-  const context: MatchContext = { claim: (pointer) => readPointer(evidence.claims, pointer) };
+  const context = contextOfWorkload(evidence);
   return evidence.mappings.map(({ mappingUid, grants }): Way => {
     const mapping = world.get(mappingUid);
     if (mapping?.kind !== 'claim_mapping') return { mappingUid, lists: [[], []], context };

@@ -37,9 +37,13 @@ const selectorMatcher = z.union(
     z.strictObject({ oneOf: z.array(scalar).max(limits.values) }),
     z.strictObject({ glob: z.string().min(1).max(256) }),
     z.strictObject({ exists: z.literal(true) }),
+    z.strictObject({ notEquals: scalar }),
+    z.strictObject({ notOneOf: z.array(scalar).max(limits.values) }),
+    z.strictObject({ notGlob: z.string().min(1).max(256) }),
     z.strictObject({ equalsClaim: claimPointer }),
+    z.strictObject({ equalsPrincipal: z.string().min(1).max(128) }),
   ],
-  { error: 'must be one of `equals`, `oneOf`, `glob`, `exists: true` and `equalsClaim`' },
+  { error: 'must be one of `equals`, `oneOf`, `glob`, `exists: true`, `notEquals`, `notOneOf`, `notGlob`, `equalsClaim` and `equalsPrincipal`' },
 );
 
 /** zod leaves a key called `__proto__` out without a word; a condition that goes missing would widen the selector. */

@@ -5,6 +5,8 @@ import { isIdentifier, nearest } from '#kernel/identifier.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 
+const principalWords = ['email', 'identifier', 'path', 'type'];
+
 /** `at` is the JSON Pointer of the list. */
 export function selectorFaults(selectors: readonly Selector[], kinds: Kinds, at: string): FieldError[] {
   return selectors.flatMap((selector, i) => {
@@ -22,11 +24,22 @@ function nameFaults(selector: Selector, kinds: Kinds, at: string): FieldError[] 
 }
 
 function conditionFaults(selector: Selector, kinds: Kinds, at: string): FieldError[] {
-  const attributes = kinds.kinds.get(selector.type)?.attributes ?? kinds.nouns.get(selector.type)?.external ?? {};
-  return Object.keys(selector.where ?? {}).flatMap((key): FieldError[] => {
+  const external = kinds.nouns.get(selector.type)?.external;
+  const attributes = kinds.kinds.get(selector.type)?.attributes ?? external ?? {};
+  return Object.entries(selector.where ?? {}).flatMap(([key, spec]): FieldError[] => {
+    const named = 'equalsPrincipal' in spec ? principalFaults(spec.equalsPrincipal, external !== undefined, `${at}/where${pointerOf([key])}/equalsPrincipal`) : [];
+    if (named.length > 0) return named;
     if (/^tags\../.test(key) || Object.hasOwn(attributes, key)) return [];
+    if (key.startsWith('principal.')) return principalFaults(key.slice('principal.'.length), external !== undefined, `${at}/where${pointerOf([key])}`);
+    if (key.startsWith('action.') && external !== undefined) return [];
     return [unknown(`${at}/where${pointerOf([key])}`, key, `attribute of \`${selector.type}\` nor \`tags.<key>\``, Object.keys(attributes))];
   });
+}
+
+/** What the account knows of a principal; an application may say more of it where its own kinds are asked about. */
+function principalFaults(name: string, isExternal: boolean, pointer: string): FieldError[] {
+  if (isExternal || principalWords.includes(name) || /^tags\../.test(name)) return [];
+  return [unknown(pointer, name, 'word for a principal', principalWords)];
 }
 
 function unknown(pointer: string, word: string, what: string, known: Iterable<string>): FieldError {

@@ -31,6 +31,8 @@ export interface SelectorMiss {
 }
 
 const tagPrefix = 'tags.';
+const principalPrefix = 'principal.';
+const actionPrefix = 'action.';
 
 /** Selectors that can never match are left out, so what remains grants something. */
 export function compileResources(resources: 'all' | readonly Selector[]): Resources {
@@ -67,17 +69,38 @@ export function selectorMiss(resources: Resources, target: Target, context: Matc
   return nearest;
 }
 
-/** The value a condition reads. Own properties only, so `constructor` and `__proto__` are just names. */
+/** The value a condition reads of the resource. */
 export function conditionValue(key: string, target: Pick<Target, 'tags' | 'attributes'>): unknown {
-  const values = key.startsWith(tagPrefix) ? target.tags : target.attributes;
-  const name = key.startsWith(tagPrefix) ? key.slice(tagPrefix.length) : key;
-  return Object.hasOwn(values, name) ? values[name] : undefined;
+  return key.startsWith(tagPrefix) ? own(target.tags, key.slice(tagPrefix.length)) : own(target.attributes, key);
+}
+
+/** True when it reads or compares with what only the asker or the act brings. */
+export function isAboutAsker({ key, spec }: Condition): boolean {
+  return key.startsWith(principalPrefix) || key.startsWith(actionPrefix) || 'equalsClaim' in spec || 'equalsPrincipal' in spec;
+}
+
+function valueOf(key: string, target: Target, context: MatchContext): unknown {
+  if (key.startsWith(principalPrefix)) return principalValue(key.slice(principalPrefix.length), target, context);
+  if (key.startsWith(actionPrefix)) return own(target.said?.action, key.slice(actionPrefix.length));
+  return conditionValue(key, target);
+}
+
+/** What the account knows of a principal wins over what an application says of it. */
+function principalValue(name: string, target: Target, context: MatchContext): unknown {
+  return context.principal(name) ?? own(target.said?.principal, name);
+}
+
+/** Own properties only, so `constructor` and `__proto__` are just names. */
+function own(values: Readonly<Record<string, unknown>> | undefined, name: string): unknown {
+  return values !== undefined && Object.hasOwn(values, name) ? values[name] : undefined;
 }
 
 /** Rule 5: a missing value never matches, whatever the matcher would say of it. */
 export function conditionHolds(condition: Condition, target: Target, context: MatchContext): boolean {
-  const value = conditionValue(condition.key, target);
-  return value !== undefined && value !== null && condition.matches(value, context);
+  const value = valueOf(condition.key, target, context);
+  if (value === undefined || value === null) return false;
+  if (!('equalsPrincipal' in condition.spec) || target.said === undefined) return condition.matches(value, context);
+  return condition.matches(value, { claim: context.claim, principal: (name) => principalValue(name, target, context) });
 }
 
 function missOf(selector: CompiledSelector, target: Target, context: MatchContext): SelectorMiss {

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
-import { createTokenCache, credentialsFeature } from '#features/credentials/feature.ts';
+import { createKnownTokens, credentialsFeature } from '#features/credentials/feature.ts';
 import { apiToken } from '#features/credentials/schema.ts';
 import { findById } from '#features/credentials/store.ts';
 import { auditNoun } from '#features/audit/schema.ts';
@@ -126,7 +126,7 @@ export function createApp(services: AppServices): App {
     auditFeature({ ...shared, refusals, sequencerMs: config.sequencerMs }),
     credentialsFeature({
       ...shared,
-      tokens: createTokenCache(shared),
+      tokens: createKnownTokens(shared),
       holdings: (world, principal) => holdings(world, kinds, principal),
     }),
   ];

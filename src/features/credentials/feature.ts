@@ -15,7 +15,7 @@ import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
 import type { Tx } from '#platform/database/database.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
-import type { TokenCache } from './recognise.ts';
+import type { KnownTokens } from './known-tokens.ts';
 import { recognisers } from './recognise.ts';
 import { boundsOf, createdToken, expiryOf, newToken, setupAnswer, setupBody, tokenView } from './schema.ts';
 import { prepareSetup, writeSetup } from './setup.ts';
@@ -24,12 +24,12 @@ import { findById, insertCredential, keepsUnrevoked, listOf, revoke } from './st
 import { hashToken, makeToken } from './token-form.ts';
 
 export { keepBootstrapToken } from './bootstrap.ts';
-export { createTokenCache } from './recognise.ts';
+export { createKnownTokens } from './known-tokens.ts';
 export { makeSetupCode } from './setup.ts';
 
 export interface CredentialServices extends ResourceServices {
   readonly snapshots: Snapshots;
-  readonly tokens: TokenCache;
+  readonly tokens: KnownTokens;
   /** All that a principal holds, as bounds: what handing out its credential gives away. */
   readonly holdings: (world: World, principal: { readonly type: string; readonly uid: string }) => readonly Bound[];
 }
@@ -112,7 +112,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     write: async (tx, call, _input, { credential, scope }: { credential: Credential; scope: ScopePath }) => {
       await revoke(tx, call.account.id, { id: credential.id }, call.now);
       call.note({ scope, resource: { kind: 'api_token', uid: credential.id, path: credential.id }, detail: { principal: credential.principalUid } });
-      call.afterCommit(() => services.tokens.forget());
+      call.afterCommit(() => services.tokens.doubt());
       return null;
     },
   });
@@ -131,7 +131,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     write: async (tx, call, _input, ready) => {
       const change = (inTx: typeof tx, inCall: Call, caller: Call['caller'], planned: ReadyChange) => writeAs(services, { tx: inTx, call: inCall, caller }, planned);
       const { user, token, expiresAt } = await writeSetup(tx, call, ready, change);
-      call.afterCommit(() => services.tokens.forget());
+      call.afterCommit(() => services.tokens.doubt());
       return new Reply({ user, token, expiresAt: expiresAt.toISOString() }, { status: 201 });
     },
   });

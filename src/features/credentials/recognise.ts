@@ -1,50 +1,16 @@
-/**
- * Recognises our own tokens and the bootstrap token. A verified token is remembered by its hash for half a second, so
- * that a busy caller costs two reads a second and a revocation on another node bites within that time.
- */
+/** Recognises our own tokens and the bootstrap token. */
 import type { Caller, Principal } from '#kernel/caller.ts';
 import type { Recogniser } from '#kernel/manifest.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { PrincipalFacts } from '#features/access/schema.ts';
 import type { Snapshots } from '#features/resources/feature.ts';
 import type { Database } from '#platform/database/database.ts';
-import type { Clock } from '#platform/clock.ts';
-import { withPatience } from '#platform/patience.ts';
+import type { KnownTokens } from './known-tokens.ts';
 import type { Credential, CredentialKind } from './store.ts';
-import { findById, findLive } from './store.ts';
-import { hashToken, isOurs, readToken } from './token-form.ts';
+import { findById } from './store.ts';
+import { isOurs, readToken } from './token-form.ts';
 
-const rememberMs = 500;
-const maxRemembered = 20_000;
-
-export interface TokenCache {
-  find(accountId: string, token: string, now: Date): Promise<Credential | null>;
-  forget(): void;
-}
-
-export function createTokenCache(services: { database: Database; clock: Clock }): TokenCache {
-  let remembered = new Map<string, { credential: Credential; untilMs: number }>();
-  return {
-    async find(accountId, token, now) {
-      const hash = hashToken(token);
-      const key = `${accountId}:${hash.toString('base64')}`;
-      const known = remembered.get(key);
-      if (known !== undefined && known.untilMs > services.clock.monotonicMs()) {
-        return known.credential.expiresAt !== null && known.credential.expiresAt <= now ? null : known.credential;
-      }
-      const credential = await withPatience(findLive(services.database.read, accountId, hash, now));
-      if (credential === null) remembered.delete(key);
-      else {
-        if (remembered.size >= maxRemembered) remembered = new Map();
-        remembered.set(key, { credential, untilMs: services.clock.monotonicMs() + rememberMs });
-      }
-      return credential;
-    },
-    forget: () => void (remembered = new Map()),
-  };
-}
-
-export function recognisers(services: { database: Database; snapshots: Snapshots; tokens: TokenCache }): Recogniser[] {
+export function recognisers(services: { database: Database; snapshots: Snapshots; tokens: KnownTokens }): Recogniser[] {
   return [
     {
       name: 'api_token',

@@ -40,6 +40,14 @@ export async function findLive(reader: Reader, accountId: string, hash: Buffer, 
   return credentialOf(row);
 }
 
+/** Those of these tokens that are not revoked, expired or not. */
+export async function findUnrevoked(reader: Reader, wanted: readonly { readonly accountId: string; readonly hash: Buffer }[]): Promise<{ hash: Buffer; credential: Credential }[]> {
+  const rows = await reader.selectFrom('credential').selectAll()
+    .where('account_id', 'in', [...new Set(wanted.map(({ accountId }) => accountId))]).where('hash', 'in', wanted.map(({ hash }) => hash))
+    .where('revoked_at', 'is', null).execute();
+  return rows.map((row) => ({ hash: row.hash, credential: credentialOf(row) }));
+}
+
 export async function findById(reader: Reader, accountId: string, id: string): Promise<Credential | null> {
   const row = await reader.selectFrom('credential').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();
   return row === undefined ? null : credentialOf(row);

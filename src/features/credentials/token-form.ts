@@ -2,7 +2,7 @@
  * The form of our own tokens: prefix, 32 random bytes, CRC-32 checksum, in base 62. The prefix lets scanners find leaked
  * ones, the checksum lets them (and us) dismiss look-alikes without asking the database.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 export type TokenKind = 'personal' | 'service_account';
@@ -34,11 +34,13 @@ export function isOurs(token: string): boolean {
 
 /** Tokens carry 256 bits of their own, so one fast hash keeps them as well as a slow one would. */
 export function hashToken(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+  return hash('sha256', token, 'buffer');
 }
 
 function checksum(text: string): string {
-  return base62(BigInt(crc32(text)), checksumLength);
+  let letters = '';
+  for (let rest = crc32(text); letters.length < checksumLength; rest = Math.floor(rest / 62)) letters = alphabet[rest % 62]! + letters;
+  return letters;
 }
 
 function base62(number: bigint, length: number): string {

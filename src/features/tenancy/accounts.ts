@@ -1,11 +1,13 @@
 /** Accounts: made and disabled by the operator on the host, so they are rows and not documents. */
+import type { Selectable } from 'kysely';
 import type { Recorder } from '#features/audit/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import { violates } from '#platform/database/database.ts';
-import { withPatience } from '#platform/patience.ts';
+import type { Tables } from '#platform/database/tables.ts';
+import { createRemembered } from '#platform/remembered.ts';
 
 export interface AccountServices {
   readonly database: Database;
@@ -45,12 +47,16 @@ export async function createAccount(services: AccountServices, identifier: strin
 
 export async function listAccounts(database: Database): Promise<AccountRow[]> {
   const rows = await database.read.selectFrom('account').selectAll().orderBy('identifier').limit(10_000).execute();
-  return rows.map(({ id, identifier, name, disabled, revision, created_at }) => ({ id, identifier, name, disabled, revision, createdAt: created_at }));
+  return rows.map(accountOf);
 }
 
 export async function findAccount(database: Database, identifier: string): Promise<AccountRow | null> {
   const row = await database.read.selectFrom('account').selectAll().where('identifier', '=', identifier).executeTakeFirst();
-  return row === undefined ? null : { id: row.id, identifier: row.identifier, name: row.name, disabled: row.disabled, revision: row.revision, createdAt: row.created_at };
+  return row === undefined ? null : accountOf(row);
+}
+
+function accountOf({ created_at: createdAt, ...row }: Selectable<Tables['account']>): AccountRow {
+  return { ...row, createdAt };
 }
 
 export async function setAccountDisabled(services: AccountServices, identifier: string, disabled: boolean): Promise<void> {
@@ -69,20 +75,19 @@ function contextOf(services: AccountServices, accountId: string, now: Date, acti
   return { accountId, now, caller: null, address: null, requestId: services.randomness.uid(), action };
 }
 
-const directoryMs = 500;
+const maxKept = 10_000;
 
-/** Accounts by identifier for the front door; remembered for half a second, so that disabling one bites within it. */
-export function accountDirectory(services: Pick<AccountServices, 'database' | 'clock'>): (identifier: string) => Promise<{ id: string; identifier: string } | null> {
-  let known = new Map<string, { account: AccountRow | null; untilMs: number }>();
+/** Accounts by identifier for the front door, as the database knew them less than a second ago. */
+export function accountDirectory({ database, clock }: Pick<AccountServices, 'database' | 'clock'>): (identifier: string) => Promise<{ id: string; identifier: string } | null> {
+  const remembered = createRemembered<AccountRow>({
+    clock, maxKept,
+    async ask(identifiers) {
+      const rows = await database.read.selectFrom('account').selectAll().where('identifier', 'in', identifiers).execute();
+      return new Map(rows.map((row) => [row.identifier, accountOf(row)]));
+    },
+  });
   return async (identifier) => {
-    if (!isIdentifier(identifier)) return null;
-    let held = known.get(identifier);
-    if (held === undefined || held.untilMs <= services.clock.monotonicMs()) {
-      const account = await withPatience(findAccount(services.database, identifier));
-      if (known.size > 10_000) known = new Map();
-      held = { account, untilMs: services.clock.monotonicMs() + directoryMs };
-      known.set(identifier, held);
-    }
-    return held.account === null || held.account.disabled ? null : held.account;
+    const account = isIdentifier(identifier) ? await remembered.find(identifier) : null;
+    return account === null || account.disabled ? null : account;
   };
 }

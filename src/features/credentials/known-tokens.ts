@@ -1,0 +1,42 @@
+/** The credentials of tokens in use, by the hash of the token: a busy caller costs no read of its own. */
+import { hash } from 'node:crypto';
+import type { Clock } from '#platform/clock.ts';
+import type { Database } from '#platform/database/database.ts';
+import { createRemembered } from '#platform/remembered.ts';
+import type { Credential } from './store.ts';
+import { findUnrevoked } from './store.ts';
+
+const maxKept = 20_000;
+
+export interface KnownTokens {
+  /** Null unless the token is known, not revoked and not expired. */
+  find(accountId: string, token: string, now: Date): Promise<Credential | null>;
+  /** Asks about every token again: for after a revocation. */
+  doubt(): void;
+}
+
+export function createKnownTokens({ database, clock }: { readonly database: Database; readonly clock: Clock }): KnownTokens {
+  const remembered = createRemembered<Credential>({
+    clock, maxKept,
+    async ask(keys) {
+      const rows = await findUnrevoked(database.read, keys.map(wantedBy));
+      return new Map(rows.map((row) => [keyOf(row.credential.accountId, row.hash.toString('base64')), row.credential]));
+    },
+  });
+  return {
+    async find(accountId, token, now) {
+      const credential = await remembered.find(keyOf(accountId, hash('sha256', token, 'base64')));
+      return credential === null || (credential.expiresAt !== null && credential.expiresAt <= now) ? null : credential;
+    },
+    doubt: () => remembered.doubt(),
+  };
+}
+
+function keyOf(accountId: string, tokenHash: string): string {
+  return `${accountId} ${tokenHash}`;
+}
+
+function wantedBy(key: string): { accountId: string; hash: Buffer } {
+  const [accountId, tokenHash] = key.split(' ');
+  return { accountId: accountId!, hash: Buffer.from(tokenHash!, 'base64') };
+}

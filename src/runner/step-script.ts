@@ -1,4 +1,5 @@
 import { refusal } from '#kernel/errors.ts';
+import { protocolLimits } from '#features/runners/schema.ts';
 import { maxOutputVariables } from './outputs.ts';
 
 export type StepShell = 'sh' | 'bash';
@@ -9,8 +10,8 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const maxScriptBytes = 4 * 1024 * 1024;
 const maxEnvironmentVariables = 1_000;
 const maxEnvironmentBytes = 1024 * 1024;
-/** Linux refuses to start any program with a longer `NAME=value` (MAX_ARG_STRLEN, the final NUL included). */
-export const maxVariableBytes = 128 * 1024 - 1;
+/** Linux refuses to start any program with a longer `NAME=value`. */
+export const maxVariableBytes = protocolLimits.variableBytes;
 
 /** What a step asks for, as far as it is text. */
 export interface StepText {

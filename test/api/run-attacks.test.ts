@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { before, describe, test } from 'node:test';
+import type { EndedResult } from '#features/runners/schema.ts';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
 import { until } from '#test/until.ts';
 import { auditMark } from './audit-rows.ts';
-import { Runs, checkout, pipeline, runWorld, step } from './runs.ts';
+import { Runs, checkout, pipeline, runWorld, step, success } from './runs.ts';
 import type { Manifest } from './runs.ts';
 
 let server: TestServer;
@@ -143,6 +144,58 @@ describe('a runner that holds a lease for ever', () => {
     await runs.pass(leaseMs);
     assert.equal((await runs.show(run)).status, 'Aborted');
   });
+});
+
+describe('text from outside that an output kept sealed', () => {
+  const sealedOutput = '<+steps.first.output.outputVariables.KEY>';
+  const laundering = (identifier: string, name: string): Manifest => {
+    const manifest = pipeline(identifier, { build: [step('first', { env: { X: '<+pipeline.variables.branch>' }, outputs: [{ name: 'KEY', type: 'Secret' }] }), step('second', { env: { [name]: sealedOutput }, outputs: ['OUT'] })] });
+    (manifest as { spec: { pipeline: Record<string, unknown> } }).spec.pipeline['variables'] = [{ name: 'branch', type: 'String', value: '<+input>' }];
+    return manifest;
+  };
+  const keyed: EndedResult = { ...success, outputs: [{ name: 'KEY', value: '/tmp/of-somebody-else', secrets: [] }] };
+
+  for (const name of ['BASH_ENV', 'LD_PRELOAD', 'PATH', 'GIT_SSH_COMMAND']) {
+    test(`does not become \`${name}\` of a later step`, async () => {
+      await server.apply([laundering('launders', name)]);
+      const run = await runs.start('launders', { inputs: { branch: 'evil' } });
+      await runs.next(keyed);
+      await runs.refusedPayload();
+      const { status, reason } = await runs.step(run, 'build.second');
+      assert.deepEqual([status, reason?.code], ['Failed', 'expression.forbidden']);
+      assert.match(reason!.message, new RegExp(`may not be \`${name}\``));
+    });
+  }
+
+  test('is from outside still in what the later step puts out', async () => {
+    await server.apply([laundering('carries', 'VALUE')]);
+    const run = await runs.start('carries', { inputs: { branch: 'evil' } });
+    await runs.next(keyed);
+    assert.equal((await runs.nextPayload({ ...success, outputs: [{ name: 'OUT', value: 'x', secrets: [] }] })).environment['VALUE'], '/tmp/of-somebody-else');
+    const [row] = await server.sql<{ state: { steps: { uid: string; outputs: { untrusted: boolean }[] }[] } }>('select state from execution where id = $1', [run.id]);
+    assert.deepEqual(row!.state.steps.find(({ uid }) => uid === 'build.second')!.outputs.map(({ untrusted }) => untrusted), [true]);
+  });
+});
+
+describe('a step that asks for more than a step is given', () => {
+  const names = Array.from({ length: 201 }, (_, i) => `s${i}`);
+  const wishes: [says: string, manifests: readonly Manifest[], env: Record<string, string>, message: RegExp][] = [
+    ['two hundred and one secrets', names.map((identifier) => ({ kind: 'Secret', scope: checkout, identifier, spec: { type: 'text', value: `value-of-${identifier}` } })),
+      { ALL: names.map((name) => `<+secrets.getValue("${name}")>`).join(' ') }, /asks for 201 secrets/],
+    ['an environment no program starts with', [], Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`V${i}`, 'x'.repeat(60 * 1024)])), /larger than 960 KiB/],
+    ['a variable no program starts with', [], { LONG: `<+"${'x'.repeat(50_000)}".concat("${'x'.repeat(10_000)}").replace("xx", "xxxxxx")>` }, /`LONG` is too long/],
+  ];
+  for (const [says, manifests, env, message] of wishes) {
+    test(`is refused it: ${says}`, async () => {
+      await server.apply([...manifests, pipeline('greedy', { build: [step('only', { env })] })]);
+      const run = await runs.start('greedy');
+      const ref = await runs.lease();
+      if (ref !== null) await assert.rejects(runs.payload(ref), { code: 'runner.stale_fence' });
+      const { status, reason, attempts } = await runs.step(run, 'build.only');
+      assert.deepEqual([status, reason?.code, attempts.length], ['Failed', 'expression.limit', 1]);
+      assert.match(reason!.message, message);
+    });
+  }
 });
 
 describe('a step that asks for a runner', () => {

@@ -5,8 +5,9 @@
 import { deliver, textOf, trusted, valueOf } from '#features/expressions/feature.ts';
 import type { Value } from '#features/expressions/schema.ts';
 import { maskability } from '#features/masking/schema.ts';
+import { protocolLimits } from '#features/runners/schema.ts';
 import type { FunctionTable, Need, StepPayload } from '#features/pipelines/feature.ts';
-import { executionFacts, namedBy, outputFunction, prepareStep, sealedOutput } from '#features/pipelines/feature.ts';
+import { executionFacts, namedBy, outputFunction, prepareStep, refuseInterpreted, sealedOutput } from '#features/pipelines/feature.ts';
 import type { Caller } from '#kernel/caller.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
@@ -56,9 +57,17 @@ export function prepare(services: StepServices, request: StepRequest): PreparedS
   if (environment !== null) useAgain(using, { kind: 'environment', ...environment });
   if (service !== null) useAgain(using, { kind: 'service', ...service });
   const payload = prepareStep({ state: execution.state, stepUid, functions: services.functions });
-  const used = payload.needs.flatMap((need) => sourcesOf(using, request, need));
-  return { payload, secrets: [...new Set([...payload.taint.secrets, ...used])], untrusted: payload.taint.untrusted };
+  if (payload.needs.length > protocolLimits.deliveries) {
+    throw refusal('expression.limit', { say: `the step asks for ${payload.needs.length} secrets, tokens and secret outputs; at most ${protocolLimits.deliveries} can be delivered to one` });
+  }
+  const sources = payload.needs.map((need) => sourceOf(using, request, need));
+  const secrets = new Set([...payload.taint.secrets, ...sources.flatMap((source) => source.secrets)]);
+  if (secrets.size > maxTaint) throw refusal('expression.limit', { say: `what the step is given derives from more than ${maxTaint} secrets` });
+  return { payload, secrets: [...secrets], untrusted: payload.taint.untrusted || sources.some((source) => source.untrusted) };
 }
+
+/** As many as an event can name. */
+const maxTaint = 1_000;
 
 function usingOf(services: StepServices, { world, execution, caller, now }: StepRequest): Using {
   return { world, scope: execution.scope, decide: (question) => services.decide(world, caller, question, now) };
@@ -70,10 +79,10 @@ function factsOf({ execution, stepUid }: StepRequest): ExecutionFacts {
   return executionFacts({ plan, record }, { stepUid });
 }
 
-/** Uids a need's value will derive from; refuses what the run may not use. */
-function sourcesOf(using: Using, request: StepRequest, need: Need): readonly string[] {
-  if (need.function === outputFunction.name) return outputOf(request, need)?.secrets ?? [];
-  return [entryOf(using, need).uid];
+/** What a need's value will derive from; refuses what the run may not use. */
+function sourceOf(using: Using, request: StepRequest, need: Need): { readonly secrets: readonly string[]; readonly untrusted: boolean } {
+  if (need.function === outputFunction.name) return outputOf(request, need) ?? { secrets: [], untrusted: false };
+  return { secrets: [entryOf(using, need).uid], untrusted: false };
 }
 
 function entryOf(using: Using, need: Need): Entry {
@@ -127,10 +136,14 @@ export async function deliverStep(services: StepServices, request: StepRequest):
   };
 
   const environment: Record<string, string> = Object.create(null) as Record<string, string>;
+  let bytes = 0;
   for (const [name, outcome] of Object.entries(payload.environment)) {
     const value = outcome.kind === 'value' ? outcome.value : await deliver(outcome.residual, { functions: services.functions, resolve });
+    refuseInterpreted(name, value);
     const text = textInEnvironment(name, value);
     environment[name] = text;
+    bytes += Buffer.byteLength(text);
+    if (bytes > protocolLimits.environmentBytes) throw refusal('expression.limit', { say: `the environment of the step is larger than ${protocolLimits.environmentBytes / 1024} KiB` });
     // A value made of a secret (a URL with a password in it) is as secret as the secret.
     if (value.secrets.size > 0) mask(`variable ${name}`, text);
   }
@@ -161,6 +174,7 @@ async function deliverEntry(services: StepServices, request: StepRequest, { need
 function textInEnvironment(name: string, { data, secrets }: Value): string {
   const text = data === null ? '' : textOf(data);
   if (text.includes('\0')) throw refusal('expression.invalid', { say: `the value of \`${name}\` has a zero byte, which an environment variable cannot hold` });
+  if (Buffer.byteLength(`${name}=${text}`) > protocolLimits.variableBytes) throw refusal('expression.limit', { say: `the value of \`${name}\` is too long: a variable has at most ${protocolLimits.variableBytes} bytes with its name` });
   const verdict = secrets.size === 0 ? 'maskable' : maskability(text);
   // No runner takes what its masker cannot; a short one is told in the log by name.
   if (verdict !== 'maskable' && verdict.reason === 'too large') throw refusal('expression.limit', { say: `the value of \`${name}\` is made of a secret: ${verdict.problem}` });

@@ -38,7 +38,7 @@ export async function endAttempt(services: EndServices, ref: AttemptRef, result:
       .where('account_id', '=', ref.accountId).where('id', '=', ref.attemptId).execute();
     await forgetDelivered(tx, ref);
     const { execution } = locked;
-    const fits = haveRoom(execution.state, outputs);
+    const fits = haveRoom(execution.state, locked.attempt.stepUid, outputs);
     if (fits) await keepSealed(tx, { accountId: ref.accountId, executionId: execution.id }, outputs, now);
     await postSurely(services, tx, execution, fits ? eventOf(locked.attempt, result, outputs) : tooMuch(locked.attempt), now);
   });

@@ -9,7 +9,7 @@ import type { Keyring } from '#platform/keyring.ts';
 import type { NewEvent } from './engine.ts';
 import type { Execution, Place } from './store.ts';
 
-/** All outputs of an execution that are not sealed: they are part of its state, which every event writes. */
+/** All outputs of an execution, as far as they are part of its state, which every event writes. */
 export const maxOutputBytes = 2 * 1024 * 1024;
 
 type OutputEvent = Extract<NewEvent, { type: 'attempt_ended' }>['outputs'][number];
@@ -40,10 +40,15 @@ export async function sealOutputs(services: { readonly keyring: Keyring; readonl
   return { events, rows };
 }
 
-/** False when the execution would have more in the open than `maxOutputBytes`. */
-export function haveRoom({ steps }: State, { events }: ReadyOutputs): boolean {
-  const texts = [...steps.flatMap((step) => step.outputs), ...events].map(({ value }) => ('text' in value ? Buffer.byteLength(value.text) : 0));
-  return texts.reduce((sum, bytes) => sum + bytes, 0) <= maxOutputBytes;
+/** A uid in JSON: every output is kept with those of all secrets its step was given. */
+const bytesOfUid = 40;
+
+/** False when the execution would have more outputs in its state than `maxOutputBytes`. */
+export function haveRoom({ steps }: State, stepUid: string, { events }: ReadyOutputs): boolean {
+  const given = steps.find(({ uid }) => uid === stepUid)?.attempts.at(-1)?.taint.secrets ?? [];
+  const fresh = events.map((output) => ({ ...output, secrets: [...output.secrets, ...given] }));
+  const sizes = [...steps.flatMap((step) => step.outputs), ...fresh].map(({ value, secrets }) => ('text' in value ? Buffer.byteLength(value.text) : 0) + secrets.length * bytesOfUid);
+  return sizes.reduce((sum, bytes) => sum + bytes, 0) <= maxOutputBytes;
 }
 
 export async function keepSealed(tx: Tx, { accountId, executionId }: Place, { rows }: ReadyOutputs, now: Date): Promise<void> {

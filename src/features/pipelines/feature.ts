@@ -14,7 +14,7 @@ export type { Command, ExecutionEvent } from './events.ts';
 export { outputFunction } from './inline.ts';
 export type { FunctionTable, Need } from './language.ts';
 export { barePointer, bareToManifest, isBarePipeline } from './manifest.ts';
-export { prepareStep } from './payload.ts';
+export { prepareStep, refuseInterpreted } from './payload.ts';
 export type { StepPayload } from './payload.ts';
 export { compilePlan } from './plan.ts';
 export type { Plan, PlanStep } from './plan.ts';

@@ -36,9 +36,11 @@ const interpretedNames: ReadonlySet<string> = new Set([
   'BASH_ENV', 'EDITOR', 'VISUAL', 'PAGER', 'GCONV_PATH', 'NODE_OPTIONS', 'NODE_PATH', 'PYTHONPATH', 'PYTHONHOME', 'PYTHONSTARTUP',
   'PYTHONUSERBASE', 'PERLLIB', 'PERL5LIB', 'PERL5OPT', 'PERL5DB', 'RUBYOPT', 'RUBYLIB', 'JAVA_TOOL_OPTIONS', '_JAVA_OPTIONS',
   'JDK_JAVA_OPTIONS', 'GIT_SSH', 'GIT_SSH_COMMAND', 'GIT_EXTERNAL_DIFF', 'GIT_PAGER', 'GIT_EDITOR', 'GIT_ASKPASS', 'GIT_EXEC_PATH',
-  'GIT_PROXY_COMMAND', 'GIT_TEMPLATE_DIR',
+  'GIT_PROXY_COMMAND', 'GIT_TEMPLATE_DIR', 'GIT_DIR', 'GIT_SEQUENCE_EDITOR', 'MANPAGER', 'LESSOPEN', 'LESSCLOSE', 'BROWSER', 'MAKEFLAGS',
+  'MFLAGS', 'GNUMAKEFLAGS', 'GOFLAGS', 'RUSTC', 'RUSTC_WRAPPER', 'CLASSPATH', 'MAVEN_OPTS', 'GRADLE_OPTS', 'DOTNET_STARTUP_HOOKS',
+  'PHPRC', 'PHP_INI_SCAN_DIR', 'PYTHONBREAKPOINT', 'OPENSSL_CONF', 'OPENSSL_ENGINES', 'OPENSSL_MODULES', 'XDG_CONFIG_HOME', 'ZDOTDIR',
 ]);
-const interpretedPrefix = /^(?:LD_|DYLD_|BASH_FUNC_|GIT_CONFIG|SALLYPORT_)/;
+const interpretedPrefix = /^(?:LD_|DYLD_|BASH_FUNC_|BASH_LOADABLES|GIT_CONFIG|LUA_INIT|npm_config_|NPM_CONFIG_|SALLYPORT_)/;
 
 /**
  * Prepares a step of a running execution. Refuses with an `expression.*` code, the place in the pipeline in `errors`; the
@@ -73,6 +75,12 @@ export function taintOf(
   return { secrets: [...secrets], untrusted: parts.some((part) => part.untrusted) };
 }
 
+/** Refuses text from outside under a name that decides what runs. To be asked again of what is known only at delivery. */
+export function refuseInterpreted(name: string, { untrusted: fromOutside }: Pick<Taint, 'untrusted'>): void {
+  if (!fromOutside || !(interpretedNames.has(name) || interpretedPrefix.test(name))) return;
+  throw refusal('expression.forbidden', { say: `a value from outside may not be \`${name}\`: it decides what programs run; choose another name` });
+}
+
 function environmentValue(
   name: string, field: PlanField, { context, functions }: { readonly context: Context; readonly functions: FunctionTable },
 ): Outcome {
@@ -81,10 +89,7 @@ function environmentValue(
       ? evaluate(compileField(field.text, functions), { context, sink: 'environment' })
       : { kind: 'value', value: valueOf(field.data, field.untrusted ? untrusted : undefined) };
     const taint: Pick<Taint, 'untrusted'> = outcome.kind === 'value' ? outcome.value : outcome.residual;
-    if (taint.untrusted && (interpretedNames.has(name) || interpretedPrefix.test(name))) {
-      const say = `a value from outside may not be \`${name}\`: it decides what programs run; choose another name`;
-      throw refusal('expression.forbidden', { say });
-    }
+    refuseInterpreted(name, taint);
     if (outcome.kind === 'residual') return outcome;
     const text = outcome.value.data === null ? '' : textOf(outcome.value.data);
     if (text.includes('\0')) throw refusal('expression.invalid', { say: 'an environment variable cannot hold a zero byte' });

@@ -23,6 +23,12 @@ export const protocolLimits = {
   /** Longest life of a request token. */
   requestTokenSeconds: 60,
   secrets: 10_000,
+  /** Secrets, tokens and secret outputs that are opened or made for one step. */
+  deliveries: 200,
+  /** Of one `NAME=value`: no more than Linux starts a program with (MAX_ARG_STRLEN, without the final NUL). */
+  variableBytes: 128 * 1024 - 1,
+  /** All values of a step's environment together. */
+  environmentBytes: 1024 * 1024 - 64 * 1024,
   /** Thirty days. */
   timeoutMs: 30 * 86_400_000,
 } as const;

@@ -3,27 +3,30 @@
  * refuse the start. `process.env` is read here and nowhere else. What an administrator changes at run time is a resource.
  */
 import { readFileSync, realpathSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '#kernel/identifier.ts';
 import { refusal } from '#kernel/errors.ts';
+import { readNetwork } from './networks.ts';
 
-const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, {
+const origin = z.string().refine((text) => isWebUrl(text) && new URL(text).origin === text, {
   error: 'must be an origin such as `http://127.0.0.1:8080`',
 });
+const network = z.string().refine((text) => readNetwork(text) !== null, { error: 'must be an address or a network such as `10.0.0.0/8`' });
 
 const settings = z.strictObject({
   data: z.string().min(1).default('./data').describe('data directory'),
   port: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 takes a free one'),
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
   databaseUrl: z.string().regex(/^postgres(ql)?:\/\//).optional().describe('external PostgreSQL instead of the embedded one'),
-  publicUrl: z.string().refine((text) => URL.canParse(text), { error: 'must be a URL' }).optional().describe('URL under which callers reach this server'),
+  publicUrl: z.string().refine(isWebUrl, { error: 'must be a URL such as `https://sallyport.example`' }).optional().describe('URL under which callers reach this server'),
   rootKeyFile: z.string().min(1).optional().describe('file that holds the root key, by default `root.key` in the data directory; made at the first start'),
   runner: z.boolean().default(true).describe('start a local runner'),
   unsafeLocalRunner: z.boolean().default(false).describe('start it even where steps cannot be isolated'),
   allowPrivateOrigin: z.array(origin).max(100).default([]).describe('private origins the server may reach (repeatable)'),
-  trustedProxies: z.array(z.string()).max(20).default([]).describe('addresses or networks whose `X-Forwarded-For` is believed'),
+  trustedProxies: z.array(network).max(20).default([]).describe('addresses or networks whose `X-Forwarded-For` is believed'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('least severe level that is logged'),
   maxConnections: z.coerce.number().int().min(2).max(500).default(20).describe('connections to the database per node'),
   requestsPerSecond: z.coerce.number().int().min(1).max(1_000_000).default(200).describe('per caller'),
@@ -90,7 +93,7 @@ export function readConfig(input: ConfigInput, environment: NodeJS.ProcessEnv = 
     const name = String(issue!.path[0] ?? (issue as { keys?: string[] }).keys?.[0] ?? '');
     const near = nearest(name, settingNames);
     const hint = issue!.code === 'unrecognized_keys' && near !== undefined ? `; did you mean \`${near}\`?` : '';
-    throw refusal('config.invalid', { say: `the setting \`${name}\`: ${issue!.message.toLowerCase()}${hint}` });
+    throw refusal('config.invalid', { say: `the setting \`${name}\`: ${issue!.message.charAt(0).toLowerCase()}${issue!.message.slice(1)}${hint}` });
   }
   const config = parsed.data;
   const data = resolve(config.data);
@@ -131,7 +134,11 @@ export function readSecretFile(path: string): string {
 /** True when the whole world could know the URL: not loopback. */
 export function isPublic(url: string): boolean {
   const { hostname } = new URL(url);
-  return !(hostname === 'localhost' || hostname.startsWith('127.') || hostname === '[::1]');
+  return !(hostname === 'localhost' || (isIPv4(hostname) && hostname.startsWith('127.')) || hostname === '[::1]');
+}
+
+function isWebUrl(text: string): boolean {
+  return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
 }
 
 function fromFile(path: string): Record<string, unknown> {

@@ -289,6 +289,7 @@ describe('addresses', () => {
       assert.equal(await addressOf(own, '203.0.113.9'), '203.0.113.9');
       assert.equal(await addressOf(own, '198.51.100.1, 203.0.113.9, 10.1.2.3'), '203.0.113.9');
       assert.equal(await addressOf(own, 'nonsense, 10.1.2.3'), '127.0.0.1');
+      assert.equal(await addressOf(own, '1.2.3.4, 203.0.113.9:51234'), '203.0.113.9');
     });
   });
 });

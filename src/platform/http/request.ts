@@ -1,12 +1,13 @@
 /** What came over the wire, read strictly: credentials and addresses at once, the content only when somebody is admitted. */
 import type { FastifyRequest } from 'fastify';
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { refusal } from '#kernel/errors.ts';
 import { parseJson } from '#kernel/json.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { parseScope } from '#kernel/scope.ts';
+import type { Network } from '../networks.ts';
+import { liesInAny } from '../networks.ts';
 
 export const defaultBodyBytes = 1024 * 1024;
 /** 4 MiB of documents and what is around them. */
@@ -51,22 +52,22 @@ export function bearerToken(request: FastifyRequest): string | null {
   return found === null ? '' : found[1]!;
 }
 
-/** The peer, unless it is a trusted proxy: then the last address of `X-Forwarded-For` that is not one. */
-export function clientAddress(request: FastifyRequest, trusted: readonly string[]): string {
-  const peer = request.socket.remoteAddress ?? '';
-  if (trusted.length === 0 || !isTrusted(peer, trusted)) return peer;
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').map((part) => part.trim()).reverse();
-  return forwarded.find((address) => isIP(address) !== 0 && !isTrusted(address, trusted)) ?? peer;
+/**
+ * The peer, unless it is a trusted proxy: then the last entry of `X-Forwarded-For` that is not one. What lies before it was
+ * written by whoever sent the request, so an entry that cannot be read ends the search too: then it is the peer.
+ */
+export function clientAddress({ socket, headers }: Pick<FastifyRequest, 'socket' | 'headers'>, trusted: readonly Network[]): string {
+  const peer = socket.remoteAddress ?? '';
+  if (!liesInAny(peer, trusted)) return peer;
+  const addresses = String(headers['x-forwarded-for'] ?? '').split(',').map(withoutPort);
+  const client = addresses.findLast((address) => !liesInAny(address, trusted));
+  return client === undefined || isIP(client) === 0 ? peer : client;
 }
 
-function isTrusted(address: string, trusted: readonly string[]): boolean {
-  if (isIP(address) === 0) return false;
-  const parsed = ipaddr.process(address);
-  return trusted.some((entry) => {
-    const range = entry.includes('/') ? ipaddr.parseCIDR(entry) : null;
-    if (range === null) return ipaddr.process(entry).toNormalizedString() === parsed.toNormalizedString();
-    return range[0].kind() === parsed.kind() && parsed.match(range);
-  });
+/** Some proxies write `203.0.113.9:51234`, `[2001:db8::1]:51234` or `[2001:db8::1]`. */
+function withoutPort(entry: string): string {
+  const text = entry.trim();
+  return (/^\[(.*)\](?::\d+)?$/.exec(text) ?? /^([\d.]+):\d+$/.exec(text))?.[1] ?? text;
 }
 
 function singleValues(query: Record<string, unknown>): Record<string, unknown> {

@@ -9,6 +9,8 @@ import type { Level } from '#kernel/scope.ts';
 import { levels } from '#kernel/scope.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import type { Network } from '../networks.ts';
+import { readNetwork } from '../networks.ts';
 import { answerBroken, fromFastify, send, sendError } from './answers.ts';
 import type { Awaiting } from './in-flight.ts';
 import { createInFlight } from './in-flight.ts';
@@ -22,6 +24,10 @@ export interface ServerServices extends PipelineServices {
   readonly config: Config;
   readonly log: Log;
   readonly rates: Rates;
+}
+
+interface RunningServices extends ServerServices {
+  readonly trustedProxies: readonly Network[];
 }
 
 export interface HttpServer {
@@ -40,7 +46,8 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 const unlimited = new Set(['/healthz']);
 
 export function createServer(given: Omit<ServerServices, 'turns'>, operations: readonly AnyOperation[]): HttpServer {
-  const services: ServerServices = { ...given, turns: createTurns() };
+  const trustedProxies = given.config.trustedProxies.map((text) => readNetwork(text)).filter((network) => network !== null);
+  const services: RunningServices = { ...given, turns: createTurns(), trustedProxies };
   const { config, log } = services;
   const fastify = newFastify(services);
   const inFlight = createInFlight(config.requestTimeoutMs);
@@ -171,15 +178,15 @@ interface Incoming {
   readonly awaiting: Awaiting;
 }
 
-function rawRequest(services: ServerServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
+function rawRequest(services: RunningServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
   const { account } = request.params as Record<string, string | undefined>;
-  const { requestsPerSecond: perSecond, requestBurst: burst, trustedProxies } = services.config;
+  const { requestsPerSecond: perSecond, requestBurst: burst } = services.config;
   return {
     requestId: request.id,
     accountIdentifier: levelsOfPath.length === 0 && account === undefined ? null : (account ?? ''),
     scope: scopeOf(request),
     token: bearerToken(request),
-    address: clientAddress(request, trustedProxies),
+    address: clientAddress(request, services.trustedProxies),
     awaiting,
     log: services.log.child({ requestId: request.id, operation: operation.name }),
     admit: ({ accountId, principal }: Caller) => services.rates.take(`caller:${accountId}:${principal.type}:${principal.uid}`, { perSecond, burst }),

@@ -153,7 +153,7 @@ export function createApp(services: AppServices): App {
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
     }),
-    questionsFeature({ kinds, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
+    questionsFeature({ kinds, cursors, account, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,

@@ -15,6 +15,8 @@ import { sampleNames, sampleOf } from './samples.ts';
 
 /** Needs no credential, and why. Opening another is a decision: add it here. */
 const openOperations: Readonly<Record<string, string>> = {
+  'authzen.first_metadata': 'says where an application asks, and nothing else',
+  'authzen.metadata': 'says where an application asks, and nothing else',
   'health.live': 'liveness of the process, tells nothing',
   'health.metrics': 'counters without names, for the scraper next to the server',
   'health.ready': 'readiness for load balancers, tells nothing',
@@ -32,6 +34,11 @@ const openOperations: Readonly<Record<string, string>> = {
 
 /** Asks no permission of its own, and what a user without any binding gets for the sample. */
 const selfOperations: Readonly<Record<string, { readonly status: number; readonly why: string }>> = {
+  'authzen.evaluation': { status: 403, why: 'about others only with `access.check` where the resource lies' },
+  'authzen.evaluations': { status: 200, why: 'an item about others is a plain no' },
+  'authzen.search_subject': { status: 403, why: 'about others only with `access.check` where the resource lies' },
+  'authzen.search_resource': { status: 403, why: 'about others only with `access.check` where they lie' },
+  'authzen.search_action': { status: 403, why: 'about others only with `access.check` where the resource lies' },
   'api_token.list': { status: 200, why: 'one’s own tokens' },
   'api_token.delete': { status: 404, why: 'one’s own tokens only' },
   'session.introspect': { status: 200, why: 'a token that is nobody’s is not active' },

@@ -39,6 +39,7 @@ const specs: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
 };
 
+const evaluation = { subject: { type: 'user', id: 'admin' }, action: { name: 'view' }, resource: { type: 'role', id: 'generated' } };
 const documents = { documents: [{ kind: 'ServiceAccount', identifier: 'generated', spec: {} }] };
 const lease = { protocol: 1, fence: 1 };
 const attempt = { attempt: uuid };
@@ -51,9 +52,17 @@ const samples: Readonly<Record<string, Sample>> = {
   'access.check': { body: { principal: 'user:admin', permission: 'role.view', resource: 'generated' } },
   'access.check_many': { body: { principal: 'user:admin', checks: [{ permission: 'role.view', resource: 'generated' }] } },
   'access.explain': { body: { principal: 'user:admin', permission: 'role.view', resource: 'generated' } },
+  'authzen.evaluation': { body: evaluation },
+  'authzen.evaluations': { body: { evaluations: [evaluation] } },
+  'authzen.search_subject': { body: evaluation },
+  'authzen.search_resource': { body: evaluation },
+  'authzen.search_action': { body: evaluation },
+  'authzen.metadata': { params: { name: 'default' } },
+  'authzen.first_metadata': {},
   'audit.list': {},
   'audit.export': {},
-  'audit.verify': {},
+  'audit.checkpoint': {},
+  'audit.verify': { body: { account: uuid, checkpoints: [{ seq: 1, link: '0'.repeat(64), at: '2026-01-01T00:00:00.000Z', keyId: 'none', signature: 'AAAA' }] } },
   'api_token.create': { body: { principal: { type: 'user', path: 'admin' }, name: 'generated' } },
   'api_token.list': {},
   'api_token.delete': { params: { id: uuid } },

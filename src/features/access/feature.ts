@@ -11,7 +11,7 @@ import { roleKind } from './role-kind.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
-export { registeredResource } from './external-resource-kind.ts';
+export { externalTarget, registeredResource } from './external-resource-kind.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';

@@ -1,12 +1,22 @@
 /** The door of questions: who may do what, and why. */
 import type { Manifest } from '#kernel/manifest.ts';
-import type { CheckServices } from './check.ts';
+import { evaluationOperations } from './authzen.ts';
+import type { MetadataServices } from './authzen-metadata.ts';
+import { metadataOperations } from './authzen-metadata.ts';
+import type { SearchServices } from './authzen-search.ts';
+import { searchOperations } from './authzen-search.ts';
 import { checkOperations } from './check.ts';
 import { explainOperation } from './explain.ts';
 import { accessNoun } from './schema.ts';
 
 export const questions: Manifest = { name: 'questions', nouns: [accessNoun] };
 
-export function questionsFeature(services: CheckServices): Manifest {
-  return { name: 'questions', operations: [...checkOperations(services), explainOperation(services)] };
+export function questionsFeature(services: SearchServices & MetadataServices): Manifest {
+  return {
+    name: 'questions',
+    operations: [
+      ...checkOperations(services), explainOperation(services),
+      ...evaluationOperations(services), ...searchOperations(services), ...metadataOperations(services),
+    ],
+  };
 }

@@ -49,7 +49,7 @@ function targetOfEntry({ kind, scope, identifier, tags, attributes }: Entry): Ta
 }
 
 /** What has no documents is asked about in a scope: `payments/checkout` is the project then. */
-function placeOf(world: World, words: Kinds, kind: string, path: string): { scope: ScopePath; identifier: string | null } | null {
+export function placeOf(world: World, words: Kinds, kind: string, path: string): { scope: ScopePath; identifier: string | null } | null {
   const noun = words.nouns.get(kind);
   const isNameless = noun !== undefined && noun.external === undefined && !words.kinds.has(kind);
   const scope = parseScope(path);

@@ -11,7 +11,7 @@ import { asRefusal } from '../database/database.ts';
 export interface Problem {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
 }
 
 /** Everything unexpected is a defect: the caller gets the request id and nothing else. */
@@ -26,6 +26,7 @@ export function problemOf(error: Refusal, dialect: Dialect, requestId: string): 
   const retryAfter = error.retryAfterSeconds ?? (record.retryable ? 1 : undefined);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   if (dialect === 'oauth') return oauthProblem(error, requestId, headers);
+  if (dialect === 'authzen') return authzenProblem(error, headers);
   if (record.status === 401) headers['www-authenticate'] = 'Bearer';
   headers['content-type'] = 'application/problem+json';
   return {
@@ -43,6 +44,16 @@ export function problemOf(error: Refusal, dialect: Dialect, requestId: string): 
       ...(record.retryable ? { retryable: true } : {}),
     },
   };
+}
+
+/** AuthZEN §10.1: whatever is wrong with the body is 400, and the answer is a text. */
+function authzenProblem(error: Refusal, headers: Record<string, string>): Problem {
+  const { status, title } = error.record;
+  const isBody = status === 413 || status === 415 || status === 422;
+  if (status === 401) headers['www-authenticate'] = 'Bearer';
+  const [first] = error.errors;
+  const text = first === undefined ? (error.say ?? title) : `${first.pointer}: ${first.message}`;
+  return { status: isBody ? 400 : status, headers, body: text };
 }
 
 /** RFC 6749 §5.2: a client that is not authenticated gets 401, every other refusal of a token request 400. */

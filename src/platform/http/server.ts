@@ -66,6 +66,7 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
 
   const handle = async (operation: AnyOperation, levelsOfPath: readonly string[], request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const started = services.clock.monotonicMs();
+    if (operation.dialect === 'authzen') echoRequestId(request, reply);
     try {
       const result = await inFlight.attend(reply.raw, (awaiting) => perform(services, operation, rawRequest(services, operation, { levelsOfPath, request, awaiting })));
       services.metrics.requests.inc({ operation: operation.name, status: String(result.status) });
@@ -97,6 +98,12 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
       await closed;
     },
   };
+}
+
+/** AuthZEN §10.1.4: the client's own id comes back beside ours. */
+function echoRequestId(request: FastifyRequest, reply: FastifyReply): void {
+  const given = request.headers['x-request-id'];
+  if (typeof given === 'string' && /^[\x21-\x7e]{1,256}$/.test(given)) reply.header('x-request-id', given);
 }
 
 function newFastify(services: ServerServices): FastifyInstance {
@@ -181,6 +188,7 @@ interface Incoming {
 function rawRequest(services: RunningServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
   const { account } = request.params as Record<string, string | undefined>;
   const { requestsPerSecond: perSecond, requestBurst: burst } = services.config;
+  let log: Log | undefined;
   return {
     requestId: request.id,
     accountIdentifier: levelsOfPath.length === 0 && account === undefined ? null : (account ?? ''),
@@ -188,7 +196,9 @@ function rawRequest(services: RunningServices, operation: AnyOperation, { levels
     token: bearerToken(request),
     address: clientAddress(request, services.trustedProxies),
     awaiting,
-    log: services.log.child({ requestId: request.id, operation: operation.name }),
+    get log() {
+      return (log ??= services.log.child({ requestId: request.id, operation: operation.name }));
+    },
     admit: ({ accountId, principal }: Caller) => services.rates.take(`caller:${accountId}:${principal.type}:${principal.uid}`, { perSecond, burst }),
     read: () => readContent(operation, request),
   };

@@ -3,6 +3,7 @@ import { createHash, createPrivateKey, randomUUID, sign } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { canonicalJson } from '#kernel/canonical.ts';
 import type { RemoteAnswer } from '#platform/remote.ts';
+import type { ClaimRequest } from '#features/runners/schema.ts';
 import { systemClock } from '#platform/clock.ts';
 import { register } from '#runner/http-transport.ts';
 import type { Identity, RegisteredIdentity } from '#runner/identity.ts';
@@ -11,6 +12,7 @@ import { requestToken } from '#runner/request-token.ts';
 import { makeRegistration, registerRunner } from '#test/runners/runner-server.ts';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
+import { until } from '#test/until.ts';
 import { problem, seen } from './answers.ts';
 import { auditMark, told } from './audit-rows.ts';
 import { makeUser, scopeApi } from './principals.ts';
@@ -275,6 +277,41 @@ describe('runners as administrators see them', () => {
     assert.equal(claim, null);
     assert(retryAfterMs > 0, 'a paused runner would ask without rest');
   });
+
+  for (const [says, change] of [
+    ['paused', (name: string) => server.call({ method: 'PUT', path: `${server.api}/runners/${name}`, body: { labels: [], state: 'paused' } })],
+    ['removed', (name: string) => server.call({ method: 'DELETE', path: `${server.api}/runners/${name}` })],
+  ] as const) {
+    test(`one that is ${says} while its claim waits gets nothing by that claim`, async () => {
+      const runner = await registerRunner(server, { identifier: `waits_to_be_${says}` });
+      const { desk } = server.app;
+      const { claim, watch } = desk;
+      const asked: string[] = [];
+      const { promise: watched, resolve } = Promise.withResolvers<() => void>();
+      Object.assign(desk, {
+        claim: async ({ runnerId }: ClaimRequest) => {
+          asked.push(runnerId);
+          return null;
+        },
+        watch: (_accountId: string, hint: () => void) => {
+          resolve(hint);
+          return () => {};
+        },
+      });
+      try {
+        void callAs(runner, { body: { ...claimBody(), waitMs: 25_000 } }).catch(() => {});
+        const hint = await watched;
+        await until(() => asked.length === 2, 'the claim to wait');
+        assert.ok((await change(`waits_to_be_${says}`)).status < 300);
+        hint();
+        // Whoever asks now is answered after the one that was woken before.
+        await callAs(await registerRunner(server));
+        assert.equal(asked.filter((id) => id === runner.registration.runnerId).length, 2);
+      } finally {
+        Object.assign(desk, { claim, watch });
+      }
+    });
+  }
 
   test('that may not be seen look like those that are not there', async () => {
     await registerRunner(server, { scope: 'payments', identifier: 'hidden' });

@@ -12,7 +12,7 @@ import {
   claimAnswer, claimBody, leaseAnswer, leaseBody, logAnswer, logBody, masksBody, protocolLimits, protocolVersion, resultAnswer, resultBody, sealedAnswer,
 } from './schema.ts';
 import { sealFor } from './seal.ts';
-import { markSeen } from './store.ts';
+import { findRunner, markSeen } from './store.ts';
 import type { Runner } from './store.ts';
 import type { WorkWait } from './work-wait.ts';
 
@@ -108,9 +108,15 @@ function onAttempt<B extends z.ZodType<{ readonly fence: number }>, O>(
 async function claim({ desk, wait, clock, database, heartbeatMs }: AttemptServices, call: Call, runner: Runner, body: ClaimBody): Promise<ClaimAnswer> {
   await markSeen(database.read, runner, call.now);
   if (runner.state === 'paused') return { protocol, claim: null, retryAfterMs: pausedRetryMs };
-  const ask = () => desk.claim({
-    accountId: call.account.id, runnerId: runner.id, scope: runner.scope, labels: [runner.identifier, ...runner.labels], claimId: body.claimId, now: clock.now(), signal: call.signal,
-  });
+  let known: Runner | null = runner;
+  const ask = async () => {
+    // Whoever waits may have been paused, relabelled or removed since it asked.
+    const present = known ?? (await findRunner(database.read, runner.accountId, runner.id));
+    known = null;
+    if (present?.state !== 'active') return null;
+    const { accountId, id: runnerId, scope, identifier, labels } = present;
+    return desk.claim({ accountId, runnerId, scope, labels: [identifier, ...labels], claimId: body.claimId, now: clock.now(), signal: call.signal });
+  };
   const { claimed, crowded } = await wait.next(ask, { accountId: call.account.id, asker: runner.id, waitMs: body.waitMs, signal: call.signal });
   if (claimed === null) return { protocol, claim: null, retryAfterMs: crowded ? crowdedRetryMs : 0 };
   const { attemptId, fence, leaseUntil } = claimed;

@@ -84,6 +84,20 @@ test('an answer that arrives late counts from when its question was sent', async
   await lease.stop();
 });
 
+test('a runner that stood still until its lease ran out knows it before anything is begun, whatever its timers say', async () => {
+  let now = 0;
+  const clock = { now: () => new Date(0), monotonicMs: () => now };
+  const transport = { started: async () => answer, heartbeat: (_place: unknown, options?: SendOptions) => hanging(options) } as unknown as RunnerTransport;
+  const lease = new Lease({ attemptId: randomUUID(), fence: 1, leaseMs: 60_000, heartbeatMs: 60_000 }, { transport, clock, randomness: systemRandomness });
+  await lease.started();
+  now += 54_999;
+  lease.confirm();
+  now += 1;
+  assert.throws(() => lease.confirm(), LeaseOver);
+  assert.equal(lease.over.aborted, true);
+  await lease.stop();
+});
+
 test('what is refused under the lease because somebody else has it ends it, any other refusal does not', async () => {
   const lease = leaseWith(async () => answer);
   await assert.rejects(lease.under(async () => {

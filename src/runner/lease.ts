@@ -97,6 +97,12 @@ export class Lease {
     await this.#renewBy((signal) => this.#services.transport.started(this.place, { signal, timeoutMs: this.#patienceMs() }), this.over);
   }
 
+  /** Throws when the lease is over, also when no timer has noticed it: this process may have stood still. */
+  confirm(): void {
+    if (!this.over.aborted && this.#services.clock.monotonicMs() >= this.#endsAtMs) this.#end(new LeaseOver('expired'));
+    this.over.throwIfAborted();
+  }
+
   async #beat(): Promise<void> {
     const { transport } = this.#services;
     const signal = AbortSignal.any([this.#stopped.signal, this.over]);

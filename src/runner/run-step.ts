@@ -68,6 +68,7 @@ type Ended = StepExit | { readonly failed: string };
 
 async function endOf(services: AttemptServices, { lease, payload }: StartedAttempt, spools: Spools): Promise<Ended> {
   if (lease.cancelled.aborted || services.stopping.aborted) return { code: null, signal: null, outputs: {}, reason: 'cancelled' };
+  lease.confirm();
   const { isolation, workRoot, cancelGraceMs } = services;
   const { script, shell, environment, outputVariables, timeoutMs } = payload;
   let step: StepProcess;

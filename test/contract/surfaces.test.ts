@@ -91,7 +91,8 @@ describe('the description of the API', () => {
   test('refuses unknown fields in the body of every operation of the API', () => {
     for (const { operation, name } of described) {
       const content = (operation['requestBody'] as { content: Record<string, { schema: JsonSchema }> } | undefined)?.content['application/json'];
-      if (content === undefined) continue;
+      // AuthZEN has what is unknown ignored.
+      if (content === undefined || operation.operationId.startsWith('authzen.')) continue;
       const faults = schemaFaults(content.schema, { surely_unknown: 1 }, (reference) => ({ schema: resolved({ $ref: reference }), resolve: () => assert.fail(reference) }));
       assert.ok(faults.some((fault) => fault.startsWith('/surely_unknown')), name);
     }

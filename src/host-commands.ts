@@ -2,9 +2,9 @@
 import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { makeSetupCode } from '#features/credentials/feature.ts';
-import { createRecorder, verifyExport } from '#features/audit/feature.ts';
+import { createRecorder, formOf, readKept, verifyExport } from '#features/audit/feature.ts';
 import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
-import type { Verification } from '#features/audit/feature.ts';
+import type { Kept, Verification } from '#features/audit/feature.ts';
 import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
@@ -84,11 +84,16 @@ export const hostCommands: readonly CommandRecord[] = [
   {
     name: 'audit verify',
     summary: 'verify an exported trail (--file), or the whole trail of the account on the server',
-    options: [{ flags: '--file <file>', help: 'what `audit export` printed' }, ...remoteOptions],
+    options: [
+      { flags: '--file <file>', help: 'what `audit export` printed' },
+      { flags: '--checkpoint <file>', help: 'lines of `audit checkpoint`, or an earlier export: the trail must still be the one of then' },
+      ...remoteOptions,
+    ],
     data: true,
     run: async ({ options, terminal, json }) => {
-      const file = options['file'] as string | undefined;
-      const result = file === undefined ? await verifyOnServer(connect(options)) : await about(file, verifyExport(linesOf(file)));
+      const [file, keptFile] = [options['file'], options['checkpoint']] as [string | undefined, string | undefined];
+      const kept = keptFile === undefined ? null : await about(keptFile, readKept(linesOf(keptFile)));
+      const result = file === undefined ? await verifyOnServer(connect(options), kept) : await about(file, verifyExport(linesOf(file), kept));
       if (json) terminal.print(JSON.stringify(result));
       else {
         terminal.print(`${result.rows} rows, ${result.checkpoints} checkpoints, ${result.erasedFields} erased fields: ${result.findings.length === 0 ? 'unchanged' : 'CHANGED'}`);
@@ -109,8 +114,9 @@ export const hostCommands: readonly CommandRecord[] = [
   },
 ];
 
-async function verifyOnServer(server: Server): Promise<Verification> {
-  return (await server.call({ method: 'POST', path: `${server.api}/audit:verify` })) as Verification;
+async function verifyOnServer(server: Server, kept: Kept | null): Promise<Verification> {
+  const body = kept === null ? {} : { body: { account: kept.accountId, checkpoints: kept.checkpoints.map(formOf) } };
+  return (await server.call({ method: 'POST', path: `${server.api}/audit:verify`, ...body })) as Verification;
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {

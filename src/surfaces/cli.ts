@@ -267,6 +267,11 @@ const audits: CommandRecord[] = [
     },
   }),
   remote({
+    name: 'audit checkpoint',
+    summary: 'print the newest signed checkpoint with the public keys, a line to keep elsewhere and verify against later',
+    run: async (server, { terminal }) => terminal.print(JSON.stringify(await server.call({ method: 'GET', path: `${server.api}/audit:checkpoint` }))),
+  }),
+  remote({
     name: 'audit export',
     summary: 'print the numbered trail with checkpoints and public keys as JSON lines, for keeping and verifying elsewhere',
     run: async (server, { terminal }) => {

@@ -95,7 +95,7 @@ function describe(operation: AnyOperation, { path, level, components }: Place): 
     description: accessText(operation),
     ...(operation.access.shape === 'open' ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: { [bodyType(operation)]: { schema: components.refer(operation, body, 'input') } } } }),
+    ...(body === undefined ? {} : { requestBody: { required: !body.safeParse(undefined).success, content: { [bodyType(operation)]: { schema: components.refer(operation, body, 'input') } } } }),
     responses: responsesOf(operation, path, operation.output === null ? null : components.refer(operation, operation.output, 'output')),
   };
 }

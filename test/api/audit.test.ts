@@ -281,8 +281,8 @@ describe('an export', () => {
     return lines;
   }
 
-  const check = (lines: readonly string[], keys?: Parameters<typeof verifyExport>[1]): Promise<Verification> =>
-    verifyExport((async function* () { yield* lines; })(), keys);
+  const check = (lines: readonly string[], keys?: readonly Record<string, unknown>[]): Promise<Verification> =>
+    verifyExport((async function* () { yield* lines; })(), keys === undefined ? null : { accountId: server.account.id, checkpoints: [], keys });
 
   let lines: string[];
   before(async () => {

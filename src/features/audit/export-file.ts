@@ -1,7 +1,10 @@
 /** The file `audit export` writes: JSON lines, each a batch of rows with checkpoints and public keys. Format 1. */
 import { z } from 'zod';
 import { refusal } from '#kernel/errors.ts';
-import type { Checkpoint, VerifiableRow, Verification } from './verify.ts';
+import type { Kept } from './kept.ts';
+import { checkpointOf } from './kept.ts';
+import { checkpointForm } from './schema.ts';
+import type { VerifiableRow, Verification } from './verify.ts';
 import { verifyTrail } from './verify.ts';
 
 const hexBytes = z.string().regex(/^(?:[0-9a-f]{2})+$/).transform((text) => Buffer.from(text, 'hex'));
@@ -23,9 +26,7 @@ const exportedRow = z.object({
 const exportedBatch = z.object({
   account: z.uuid(),
   rows: z.array(exportedRow),
-  checkpoints: z.array(z.object({
-    seq: z.number().int(), link: hexBytes, at: instant, keyId: z.string(), signature: z.base64url().transform((encoded) => Buffer.from(encoded, 'base64url')),
-  })),
+  checkpoints: z.array(checkpointForm.transform(checkpointOf)),
   keys: z.array(z.record(z.string(), z.unknown())),
 });
 
@@ -39,20 +40,25 @@ function readBatch(line: string, number: number): Batch {
   }
 }
 
-/** Verifies exported lines without a server. Keys are taken from the export unless others are given. */
-export async function verifyExport(lines: AsyncIterable<string>, keys?: readonly Readonly<Record<string, unknown>>[]): Promise<Verification> {
+/**
+ * Verifies exported lines without a server. With what was kept elsewhere the trail must be the one that was signed over
+ * then, and every checkpoint is held against the keys of then; without it, against those the export brings.
+ */
+export async function verifyExport(lines: AsyncIterable<string>, kept: Kept | null = null): Promise<Verification> {
   const batches: Batch[] = [];
   let number = 0;
   for await (const line of lines) if (line.trim() !== '') batches.push(readBatch(line, ++number));
   const [first] = batches;
   if (first === undefined) throw refusal('request.malformed', { say: 'the export is empty' });
+  if (kept !== null && kept.accountId !== first.account) throw refusal('request.malformed', { say: `the export is of the account ${first.account}, and the checkpoints are of ${kept.accountId}` });
   async function* rows(): AsyncGenerator<VerifiableRow> {
     for (const batch of batches) yield* batch.rows as VerifiableRow[];
   }
   return verifyTrail({
     accountId: first.account,
     rows: rows(),
-    checkpoints: batches.flatMap((batch) => batch.checkpoints as Checkpoint[]),
-    keys: keys ?? first.keys,
+    checkpoints: batches.flatMap((batch) => batch.checkpoints),
+    keys: kept?.keys ?? first.keys,
+    anchors: kept?.checkpoints ?? [],
   });
 }

@@ -8,12 +8,13 @@ import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { RefusalCounts } from './refusals.ts';
-import { auditEvent, auditQuery, verification } from './schema.ts';
+import { checkpointOf, formOf } from './kept.ts';
+import { auditEvent, auditQuery, newestCheckpoint, verification, verificationWish } from './schema.ts';
 import type { SequencerServices } from './sequencer.ts';
 import { sequenceAccount, sequenceAll } from './sequencer.ts';
 import type { AuditFilter, ListedEvent } from './store.ts';
-import { checkpoints, headSeq, listEvents, strayEvents, trail } from './store.ts';
-import type { Checkpoint, VerifiableRow, Verification } from './verify.ts';
+import { checkpoints, headSeq, lastCheckpoint, listEvents, strayEvents, trail } from './store.ts';
+import type { VerifiableRow, Verification } from './verify.ts';
 import { verifyTrail } from './verify.ts';
 
 export { createRecorder } from './record.ts';
@@ -21,6 +22,8 @@ export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';
 export type { RefusalCounts } from './refusals.ts';
 export { verifyExport } from './export-file.ts';
+export { formOf, readKept } from './kept.ts';
+export type { Kept } from './kept.ts';
 export type { Verification } from './verify.ts';
 
 export interface AuditServices extends Omit<SequencerServices, 'signed'> {
@@ -61,22 +64,38 @@ export function auditFeature(given: AuditServices): Manifest {
     prepare: (call, { query }) => exportBatchAfter(services, call, query.after),
   });
 
+  const checkpoint = operation({
+    name: 'audit.checkpoint',
+    summary: 'The newest checkpoint with the public keys, to keep where nobody who runs the server can change it',
+    method: 'GET',
+    path: '{account}/audit:checkpoint',
+    input: {},
+    output: newestCheckpoint,
+    access: on('audit.view', auditTarget),
+    audit: null,
+    dialect: 'api',
+    prepare: async (call) => {
+      const last = await lastCheckpoint(services.database.read, call.account.id);
+      return { account: call.account.id, checkpoints: last === null ? [] : [formOf(last)], keys: await services.keyring.publicKeys(call.account.id, 'checkpoint') };
+    },
+  });
+
   const verify = operation({
     name: 'audit.verify',
-    summary: 'Numbers what is pending, then verifies the whole trail',
+    summary: 'Numbers what is pending, then verifies the whole trail, also against checkpoints that were kept elsewhere',
     method: 'POST',
     path: '{account}/audit:verify',
-    input: {},
+    input: { body: verificationWish.optional() },
     output: verification,
     access: on('audit.view', auditTarget),
     audit: null,
     dialect: 'api',
-    prepare: (call) => verifyOnline(services, call),
+    prepare: (call, { body }) => verifyOnline(services, call, body),
   });
 
   return {
     name: 'audit',
-    operations: [list, exported, verify],
+    operations: [list, exported, checkpoint, verify],
     jobs: [
       { name: 'audit.sequence', everyMs: services.sequencerMs, run: async () => void (await sequenceAll(services)) },
       { name: 'audit.summarise', everyMs: 5_000, run: () => services.refusals.flush() },
@@ -84,7 +103,8 @@ export function auditFeature(given: AuditServices): Manifest {
   };
 }
 
-async function verifyOnline(services: OwnServices, { account: { id: accountId }, signal }: Call): Promise<Verification> {
+async function verifyOnline(services: OwnServices, { account: { id: accountId }, signal }: Call, wish: z.infer<typeof verificationWish> | undefined): Promise<Verification> {
+  if (wish !== undefined && wish.account !== accountId) throw refusal('request.invalid', { errors: [{ pointer: '/account', message: 'the checkpoints are of another account' }] });
   await sequenceAccount(services, accountId, { wait: true });
   const anchor = services.signed.get(accountId);
   const keys = await services.keyring.publicKeys(accountId, 'checkpoint');
@@ -94,7 +114,7 @@ async function verifyOnline(services: OwnServices, { account: { id: accountId },
     rows: trail(tx, accountId, { signal }),
     checkpoints: await checkpoints(tx, accountId),
     keys,
-    anchors: anchor === undefined ? [] : [anchor],
+    anchors: [...(wish?.checkpoints ?? []).map(checkpointOf), ...(anchor === undefined ? [] : [anchor])],
     database: { headSeq: await headSeq(tx, accountId), strays: await strayEvents(tx, accountId) },
   }), { isolation: 'repeatable read' });
 }
@@ -210,7 +230,7 @@ async function exportBatchAfter(services: AuditServices, { account: { id: accoun
   return {
     account: accountId,
     rows,
-    checkpoints: all.filter((checkpoint) => checkpoint.seq > after && checkpoint.seq <= last).map(exportedCheckpoint),
+    checkpoints: all.filter((checkpoint) => checkpoint.seq > after && checkpoint.seq <= last).map(formOf),
     keys: await services.keyring.publicKeys(accountId, 'checkpoint'),
     next: rows.length === exportBatch ? last : null,
   };
@@ -218,9 +238,5 @@ async function exportBatchAfter(services: AuditServices, { account: { id: accoun
 
 function exportedRow(row: VerifiableRow): unknown {
   return { ...row, link: row.link.toString('hex') };
-}
-
-function exportedCheckpoint(checkpoint: Checkpoint): unknown {
-  return { ...checkpoint, link: checkpoint.link.toString('hex'), signature: checkpoint.signature.toString('base64url') };
 }
 

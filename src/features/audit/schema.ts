@@ -42,6 +42,29 @@ export const auditQuery = z.strictObject({
   cursor: z.string().max(1_024).optional(),
 });
 
+/** Kept checkpoints one verification takes. */
+export const maxKept = 1_000;
+
+/** A checkpoint outside the database: what an export has of it, and what is given back to be compared. */
+export const checkpointForm = z.strictObject({
+  seq: z.number().int().positive(),
+  link: z.string().regex(/^[0-9a-f]{64}$/).describe('in hex'),
+  at: time,
+  keyId: z.string().min(1).max(128),
+  signature: z.base64url().max(128),
+});
+
+export const newestCheckpoint = z.strictObject({
+  account: z.uuid(),
+  checkpoints: z.array(checkpointForm).describe('the newest; none before the first second of an account'),
+  keys: z.array(z.record(z.string(), z.unknown())).describe('public keys, as JWKs'),
+});
+
+export const verificationWish = z.strictObject({
+  account: z.uuid().describe('whose they are'),
+  checkpoints: z.array(checkpointForm).min(1).max(maxKept).describe('kept elsewhere; the trail must still be the one they were signed over'),
+});
+
 export const verification = z.strictObject({
   rows: z.number().int(),
   checkpoints: z.number().int(),

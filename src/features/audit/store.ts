@@ -87,6 +87,11 @@ export async function checkpoints(reader: Reader, accountId: string): Promise<Ch
   return rows.map((row) => ({ seq: row.seq, link: row.link, at: row.at, keyId: row.key_id, signature: row.signature }));
 }
 
+export async function lastCheckpoint(reader: Reader, accountId: string): Promise<Checkpoint | null> {
+  const row = await reader.selectFrom('audit_checkpoint').selectAll().where('account_id', '=', accountId).orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  return row === undefined ? null : { seq: row.seq, link: row.link, at: row.at, keyId: row.key_id, signature: row.signature };
+}
+
 /** Number of the last row by the sequencer's own account; 0 when there is none. */
 export async function headSeq(reader: Reader, accountId: string): Promise<number> {
   const head = await reader.selectFrom('audit_head').select('seq').where('account_id', '=', accountId).executeTakeFirst();

@@ -75,8 +75,8 @@ function checkLive(history: History, question: RandomQuestion, { label, fresh }:
 }
 
 function drawn(history: History, times: number): RandomQuestion[] {
-  const { random, kinds: known, documents, sessions } = history;
-  const source = questionSource({ accountId: history.world.accountId, kinds: known, documents, sessions: sessions.map((session) => session.naive) });
+  const { random, naive: world, sessions } = history;
+  const source = questionSource(world, sessions.map((session) => session.naive));
   return Array.from({ length: times }, () => randomQuestion(random, source));
 }
 

@@ -29,13 +29,14 @@ export function entriesOf(world: World, kinds: Kinds, manifests: readonly Manife
 }
 
 /** What an exchange of such claims would leave, as the store keeps it. */
-export function evidenceOf(world: World, issuerUid: string, claims: Readonly<Record<string, unknown>>): WorkloadEvidence {
+export function evidenceOf(world: World, said: Pick<WorkloadEvidence, 'issuerUid' | 'issuer' | 'subject' | 'claims'>): WorkloadEvidence {
+  const { issuerUid, claims } = said;
   const mappings = [...world.list('claim_mapping')].flatMap((mapping) => {
     const facts = mapping.facts as MappingFacts;
     const grants = facts.issuerUid === issuerUid ? facts.grantsFor(claims) : [];
     return grants.length === 0 ? [] : [{ mappingUid: mapping.uid, version: mapping.version, grants }];
   });
-  return { sessionId: 's', issuerUid, issuer: 'https://issuer.example', subject: 'subject', claims, mappings };
+  return { sessionId: 's', ...said, mappings };
 }
 
 export function askerOf(

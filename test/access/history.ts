@@ -78,8 +78,9 @@ export class History {
     for (const { uid } of this.documents.filter(({ document }) => document.kind === 'TrustedIssuer')) {
       for (const claims of claimSets) {
         if (!this.random.chance(0.5)) continue;
-        const recorded = matchingMappings(this.naive, uid, claims);
-        if (recorded.length > 0) this.sessions.push({ naive: { issuerUid: uid, claims, recorded }, evidence: evidenceOf(this.world, uid, claims) });
+        const said = { issuerUid: uid, issuer: 'https://issuer.example', subject: 'core', claims };
+        const recorded = matchingMappings(this.naive, said);
+        if (recorded.length > 0) this.sessions.push({ naive: { ...said, recorded }, evidence: evidenceOf(this.world, said) });
       }
     }
     this.sessions.splice(0, this.sessions.length - 8);

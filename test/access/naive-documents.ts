@@ -4,6 +4,8 @@
  */
 import { builtins } from '#features/access/builtins.ts';
 import type { Manifest } from '#features/resources/schema.ts';
+import type { Level } from '#kernel/scope.ts';
+import type { MatcherWords } from './naive-matcher.ts';
 
 export interface Stored {
   readonly uid: string;
@@ -120,6 +122,11 @@ export function builtInUid(kind: string, name: string): string {
   return `built-in ${kind} ${name}`;
 }
 
+export interface TypeWords {
+  readonly levels: readonly Level[];
+  readonly verbs: readonly string[];
+}
+
 interface GroupWords {
   readonly members: readonly { readonly type: string; readonly id: string }[];
 }
@@ -135,7 +142,7 @@ export interface BindingWords {
 export interface SelectorWords {
   readonly type: string;
   readonly identifiers?: readonly string[] | undefined;
-  readonly where?: Readonly<Record<string, object>> | undefined;
+  readonly where?: Readonly<Record<string, MatcherWords>> | undefined;
 }
 
 export interface GrantWords {
@@ -148,6 +155,6 @@ export interface GrantWords {
 
 export interface MappingWords {
   readonly issuer: string;
-  readonly when: readonly { readonly claim: string; readonly equals?: unknown; readonly oneOf?: readonly unknown[]; readonly glob?: string; readonly exists?: true }[];
+  readonly when: readonly (MatcherWords & { readonly claim: string })[];
   readonly grants: readonly GrantWords[];
 }

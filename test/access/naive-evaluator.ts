@@ -5,10 +5,11 @@
 import { builtin } from '#features/access/feature.ts';
 import type { Bound } from '#kernel/caller.ts';
 import type { Target } from '#kernel/decision.ts';
-import type { Kinds } from '#kernel/kind.ts';
-import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
+import type { Kinds, Noun } from '#kernel/kind.ts';
+import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored, TypeWords } from './naive-documents.ts';
 import { builtInGroups, builtInRoles, builtInUid, findDocument, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeExists } from './naive-documents.ts';
-import { claimAt, holdsFor } from './naive-matcher.ts';
+import type { AskerValues, Claims } from './naive-matcher.ts';
+import { claimAt, holdsFor, nothingKnown, own } from './naive-matcher.ts';
 
 export interface NaiveWorld {
   readonly accountId: string;
@@ -16,11 +17,11 @@ export interface NaiveWorld {
   readonly kinds: Kinds;
 }
 
-export type Claims = Readonly<Record<string, unknown>>;
-
 /** What an exchange leaves: the claims, and the mappings that matched as they were then. */
 export interface NaiveSession {
   readonly issuerUid: string;
+  readonly issuer: string;
+  readonly subject: string;
   readonly claims: Claims;
   readonly recorded: readonly Stored[];
 }
@@ -51,7 +52,7 @@ export interface Granted {
   readonly at: string;
   readonly roleUid: string | undefined;
   readonly over: { readonly groupUid: string | undefined } | { readonly resources: readonly SelectorWords[]; readonly includeChildScopes: boolean };
-  readonly claims: Claims;
+  readonly asker: AskerValues;
 }
 
 export function naiveAnswer(world: NaiveWorld, asker: NaiveAsker, asked: Asked): NaiveAnswer {
@@ -65,8 +66,28 @@ export function naiveAnswer(world: NaiveWorld, asker: NaiveAsker, asked: Asked):
   return { allowed: by.size > 0, by };
 }
 
-function isPermission({ kinds }: NaiveWorld, permission: string): boolean {
-  return [...kinds.nouns.values()].some((noun) => noun.verbs.some((verb) => `${noun.name}.${verb}` === permission));
+function isPermission(world: NaiveWorld, permission: string): boolean {
+  const [kind, ...verb] = permission.split('.');
+  return nounNamed(world, kind!)?.verbs.includes(verb.join('.')) === true;
+}
+
+type Word = Pick<Noun, 'name' | 'levels' | 'verbs'>;
+
+/** A kind of the product, or one the account declares; a word of the product stays the product's. */
+function nounNamed(world: NaiveWorld, name: string): Word | undefined {
+  return world.kinds.nouns.get(name) ?? declared(world).find((noun) => noun.name === name);
+}
+
+export function nounsOf(world: NaiveWorld): Word[] {
+  return [...world.kinds.nouns.values(), ...declared(world).filter(({ name }) => !world.kinds.nouns.has(name))];
+}
+
+function declared(world: NaiveWorld): Word[] {
+  return ofKind(world, 'ResourceType').map(({ document }) => ({ name: document.identifier, ...(document.spec as TypeWords) }));
+}
+
+export function permissionsOf(world: NaiveWorld): string[] {
+  return nounsOf(world).flatMap((noun) => noun.verbs.map((verb) => `${noun.name}.${verb}`));
 }
 
 function grantors(world: NaiveWorld, asker: NaiveAsker, asked: Asked): string[] {
@@ -89,7 +110,7 @@ export function waysOf(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveWa
 }
 
 const adminOfEverything: Granted = {
-  at: '/', roleUid: builtInUid('Role', 'account_admin'), over: { groupUid: builtInUid('ResourceGroup', 'all_resources_including_child_scopes') }, claims: {},
+  at: '/', roleUid: builtInUid('Role', 'account_admin'), over: { groupUid: builtInUid('ResourceGroup', 'all_resources_including_child_scopes') }, asker: nothingKnown,
 };
 
 function waysOfBindings(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveWay[] {
@@ -100,7 +121,7 @@ function waysOfBindings(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveW
   return ofKind(world, 'RoleBinding')
     .filter((binding) => isInForce(binding, now)) // 1
     .filter((binding) => subjects.some((subject) => names(binding, subject)))
-    .map((binding) => ({ by: binding.uid, all: [grantedBy(binding)] }));
+    .map((binding) => ({ by: binding.uid, all: [grantedBy(binding, { claims: {}, principal: (name) => knownOf(principal, name) })] }));
 }
 
 function isInForce({ document }: Stored, now: Date): boolean {
@@ -115,10 +136,22 @@ function names(binding: Stored, subject: Stored): boolean {
   return kind !== 'UserGroup' || isAtOrBelow(binding.document.scope, subject.document.scope); // 6
 }
 
-function grantedBy(binding: Stored): Granted {
+/** Tags and the words every person has; nobody has a claim but a session. */
+function knownOf({ document }: Stored, name: string): unknown {
+  if (name.startsWith('tags.')) return own(document.tags, name.slice('tags.'.length));
+  const words = new Map<string, unknown>([
+    ['identifier', document.identifier],
+    ['path', [...partsOf(document.scope), document.identifier].join('/')],
+    ['type', document.kind === 'User' ? 'user' : 'service_account'],
+    ['email', (document.spec as { email?: string }).email],
+  ]);
+  return words.get(name);
+}
+
+function grantedBy(binding: Stored, asker: AskerValues): Granted {
   const { role, resourceGroup } = binding.document.spec as BindingWords;
   const groupUid = binding.meant.get(`ResourceGroup ${resourceGroup}`);
-  return { at: scopeAt(partsOf(binding.document.scope)), roleUid: binding.meant.get(`Role ${role}`), over: { groupUid }, claims: {} };
+  return { at: scopeAt(partsOf(binding.document.scope)), roleUid: binding.meant.get(`Role ${role}`), over: { groupUid }, asker };
 }
 
 /** Grows the set of groups until nothing is added, so cycles end. */
@@ -142,31 +175,34 @@ function isMember(group: Stored, one: Stored): boolean {
 }
 
 /** A session holds what both the recorded and the present version of one mapping grant (DESIGN §1). */
-function waysOfMappings(world: NaiveWorld, { issuerUid, claims, recorded }: NaiveSession): NaiveWay[] {
+function waysOfMappings(world: NaiveWorld, session: NaiveSession): NaiveWay[] {
+  const { issuerUid, recorded } = session;
   if (byUid(world, issuerUid) === undefined) return []; // 13
   return recorded.flatMap((then) => {
     const present = byUid(world, then.uid);
-    const grants = present === undefined ? [] : grantsFor(present, issuerUid, claims);
-    return grantsFor(then, issuerUid, claims).flatMap((was) => grants.map((is): NaiveWay => ({ by: then.uid, all: [was, is] })));
+    const grants = present === undefined ? [] : grantsFor(present, session);
+    return grantsFor(then, session).flatMap((was) => grants.map((is): NaiveWay => ({ by: then.uid, all: [was, is] })));
   });
 }
 
 /** The mappings that match these claims of this issuer. */
-export function matchingMappings(world: NaiveWorld, issuerUid: string, claims: Claims): Stored[] {
-  return ofKind(world, 'ClaimMapping').filter((mapping) => grantsFor(mapping, issuerUid, claims).length > 0);
+export function matchingMappings(world: NaiveWorld, session: Omit<NaiveSession, 'recorded'>): Stored[] {
+  return ofKind(world, 'ClaimMapping').filter((mapping) => grantsFor(mapping, session).length > 0);
 }
 
-function grantsFor(mapping: Stored, issuerUid: string, claims: Claims): Granted[] {
+function grantsFor(mapping: Stored, { issuerUid, issuer: said, subject, claims }: Omit<NaiveSession, 'recorded'>): Granted[] {
+  const known = new Map([['type', 'workload'], ['identifier', subject], ['path', subject], ['issuer', said]]);
+  const asker: AskerValues = { claims, principal: (name) => known.get(name) };
   const { issuer, when, grants } = mapping.document.spec as MappingWords;
   if (mapping.meant.get(`TrustedIssuer ${issuer}`) !== issuerUid) return [];
-  if (when.length === 0 || !when.every(({ claim, ...matcher }) => holdsFor(matcher, claimAt(claims, claim), claims))) return [];
+  if (when.length === 0 || !when.every(({ claim, ...matcher }) => holdsFor(matcher, claimAt(claims, claim), nothingKnown))) return [];
   return grants.flatMap((grant): Granted[] => {
     const at = scopeOfGrant(grant, claims);
     if (at === null || !isAtOrBelow(at, mapping.document.scope)) return []; // CONTRACTS §3: at or below the mapping's own scope
     const { role, resourceGroup, resources, includeChildScopes } = grant;
     const group = { groupUid: mapping.meant.get(`ResourceGroup ${resourceGroup}`) };
     const over = resourceGroup === undefined ? { resources: resources ?? [], includeChildScopes: includeChildScopes ?? false } : group;
-    return [{ at, roleUid: mapping.meant.get(`Role ${role}`), over, claims }];
+    return [{ at, roleUid: mapping.meant.get(`Role ${role}`), over, asker }];
   });
 }
 
@@ -183,7 +219,7 @@ function allows(world: NaiveWorld, granted: Granted, asked: Asked): boolean {
   if (!places.some((place) => isAtOrBelow(place, granted.at))) return false; // 4
   const { ranges, selectors } = resourcesOf(world, granted);
   if (!ranges.some((range) => places.some((place) => isInRange(place, range)))) return false; // 3
-  return selectors === 'all' || selectors.some((selector) => isSelected(selector, asked.target, granted.claims)); // 5
+  return selectors === 'all' || selectors.some((selector) => isSelected(selector, asked.target, granted.asker)); // 5
 }
 
 export interface Range {
@@ -197,20 +233,24 @@ export function isInRange(place: string, { scope, includeChildScopes }: Range): 
 
 /** Where a resource lies. A scope that is there lies in itself too; what is only a draft does not yet. */
 function placesOf({ documents }: NaiveWorld, { kind, scope, identifier }: Target): string[] {
-  const opens = { organization: 'Organization', project: 'Project' }[kind];
-  if (opens === undefined || identifier === null || findDocument(documents, opens, scope, identifier) === undefined) return [scope];
+  const opens = kind === 'organization' ? 'Organization' : kind === 'project' ? 'Project' : null;
+  if (opens === null || identifier === null || findDocument(documents, opens, scope, identifier) === undefined) return [scope];
   return [scopeAt([...partsOf(scope), identifier]), scope]; // 9
 }
 
-function isSelected({ type, identifiers, where }: SelectorWords, target: Target, claims: Claims): boolean {
+function isSelected({ type, identifiers, where }: SelectorWords, target: Target, asker: AskerValues): boolean {
   if (type !== target.kind) return false; // 5
   if (identifiers !== undefined && !identifiers.some((name) => name === target.identifier)) return false; // 5, 11
-  return Object.entries(where ?? {}).every(([key, matcher]) => holdsFor(matcher, valueOf(target, key), claims)); // 5
+  // CONTRACTS §2: what is stored wins over what an application says of the one who asks.
+  const known: AskerValues = { claims: asker.claims, principal: (name) => asker.principal(name) ?? own(target.said?.principal, name) };
+  return Object.entries(where ?? {}).every(([key, matcher]) => holdsFor(matcher, valueOf(target, key, known), known)); // 5
 }
 
-function valueOf({ tags, attributes }: Target, key: string): unknown {
-  const [from, name] = key.startsWith('tags.') ? [tags, key.slice('tags.'.length)] : [attributes, key];
-  return Object.hasOwn(from, name) ? (from as Record<string, unknown>)[name] : undefined;
+function valueOf({ tags, attributes, said }: Target, key: string, known: AskerValues): unknown {
+  if (key.startsWith('tags.')) return own(tags, key.slice('tags.'.length));
+  if (key.startsWith('principal.')) return known.principal(key.slice('principal.'.length));
+  if (key.startsWith('action.')) return own(said?.action, key.slice('action.'.length));
+  return own(attributes, key);
 }
 
 export function resourcesOf(world: NaiveWorld, { at, over }: Granted): { ranges: readonly Range[]; selectors: 'all' | readonly SelectorWords[] } {
@@ -250,17 +290,17 @@ function roleOf(world: NaiveWorld, uid: string | undefined): HeldRole | null {
 }
 
 /** `*_admin` and `*_viewer` are words of the contract; the others list their permissions, which is data. */
-function builtInRole({ kinds }: NaiveWorld, name: string): HeldRole {
+function builtInRole(world: NaiveWorld, name: string): HeldRole {
   const [level, rank] = name.split('_') as [string, string];
   if (!['account', 'org', 'project'].includes(level)) {
     const listed = builtin('role', name)!.facts as { level: string; permissions: ReadonlySet<string> };
     return { level: listed.level, holds: (permission) => listed.permissions.has(permission) };
   }
   const isOfItsLevels = (permission: string) => {
-    const noun = kinds.nouns.get(permission.split('.')[0]!)!;
+    const noun = nounNamed(world, permission.split('.')[0]!)!;
     // An org lies in itself too (9), and so does a project: each belongs to its own level as well as to its parent's.
-    const own = { organization: ['org'], project: ['project'] }[noun.name] ?? [];
-    return [...noun.levels, ...own].some((at) => depthOf(at) >= depthOf(level));
+    const itself = noun.name === 'organization' ? ['org'] : noun.name === 'project' ? ['project'] : [];
+    return [...noun.levels, ...itself].some((at) => depthOf(at) >= depthOf(level));
   };
   return { level, holds: (permission) => isOfItsLevels(permission) && (rank === 'admin' || permission.endsWith('.view')) }; // 2
 }
@@ -271,7 +311,7 @@ function boundsAllow(world: NaiveWorld, { bounds }: NaiveAsker, { permission, ta
   return bounds.some(({ permissions, extent }) => {
     if (permissions !== 'all' && !permissions.includes(permission)) return false;
     if (!placesOf(world, target).some((place) => isInRange(place, extent))) return false;
-    return extent.resources === 'all' || extent.resources.some((selector) => isSelected(selector, target, {}));
+    return extent.resources === 'all' || extent.resources.some((selector) => isSelected(selector as SelectorWords, target, nothingKnown));
   });
 }
 

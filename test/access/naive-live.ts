@@ -6,7 +6,7 @@ import type { Bound } from '#kernel/caller.ts';
 import type { SelectorWords } from './naive-documents.ts';
 import { isAtOrBelow, partsOf, scopeAt, scopeExists, scopeItIs } from './naive-documents.ts';
 import type { Granted, NaiveAsker, NaiveWorld, Range } from './naive-evaluator.ts';
-import { heldRole, isInRange, resourcesOf, waysOf } from './naive-evaluator.ts';
+import { heldRole, isInRange, permissionsOf, resourcesOf, waysOf } from './naive-evaluator.ts';
 
 /** What one grant or bound gives: some kinds and permissions over one range. */
 interface Part {
@@ -35,7 +35,7 @@ export function naiveLive(world: NaiveWorld, asker: NaiveAsker, now: Date): Naiv
 function liveTops(world: NaiveWorld, asker: NaiveAsker, now: Date): string[] {
   if (asker.accountId !== world.accountId) return [];
   const scopes = ['/', ...world.documents.flatMap(({ document }) => scopeItIs(document) ?? [])];
-  const permissions = [...world.kinds.permissions()];
+  const permissions = permissionsOf(world);
   const bounds: (readonly Bound[] | readonly [null])[] = [asker.bounds === 'principal' ? [null] : asker.bounds];
   return waysOf(world, asker, now).flatMap(({ all }) => {
     const lists = [...all.map((granted) => partsOfGrant(world, granted)), ...bounds.map((list) => list.flatMap((bound) => (bound === null ? anythingAnywhere : partOfBound(bound))))];
@@ -66,7 +66,7 @@ function partsOfGrant(world: NaiveWorld, granted: Granted): Part[] {
 }
 
 function partOfBound({ permissions, extent }: Bound): Part[] {
-  const gives = (permission: string) => (permissions === 'all' || permissions.includes(permission)) && isKindSelected(extent.resources, permission);
+  const gives = (permission: string) => (permissions === 'all' || permissions.includes(permission)) && isKindSelected(extent.resources as 'all' | readonly SelectorWords[], permission);
   return [{ range: extent, below: '/', gives }];
 }
 
@@ -76,7 +76,7 @@ const anythingAnywhere: Part[] = [{ range: { scope: '/', includeChildScopes: tru
 function isKindSelected(selectors: 'all' | readonly SelectorWords[], permission: string): boolean {
   if (selectors === 'all') return true;
   return selectors.some(({ type, identifiers, where }) => {
-    const isEmpty = identifiers?.length === 0 || Object.values(where ?? {}).some((matcher) => 'oneOf' in matcher && (matcher.oneOf as unknown[]).length === 0);
+    const isEmpty = identifiers?.length === 0 || Object.values(where ?? {}).some(({ oneOf }) => oneOf?.length === 0);
     return permission.startsWith(`${type}.`) && !isEmpty;
   });
 }

@@ -6,16 +6,18 @@ import { builtin } from '#features/access/feature.ts';
 import type { RoleFacts } from '#features/access/schema.ts';
 import type { Manifest } from '#features/resources/schema.ts';
 import type { Bound } from '#kernel/caller.ts';
-import type { Question } from '#kernel/decision.ts';
+import type { Question, Said } from '#kernel/decision.ts';
 import { manifestKind } from '#kernel/kind.ts';
-import type { Kinds } from '#kernel/kind.ts';
+import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { Scalar } from '#kernel/matcher.ts';
 import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
 import { builtInRoles, builtInUid, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
+import type { MatcherWords } from './naive-matcher.ts';
 import { claimAt } from './naive-matcher.ts';
-import type { NaiveSession } from './naive-evaluator.ts';
+import type { NaiveSession, NaiveWorld } from './naive-evaluator.ts';
+import { nounsOf, permissionsOf } from './naive-evaluator.ts';
 import type { Random } from './random.ts';
-import { now, orgNames, permissions, projectNames, resourceNames, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
+import { externalKinds, now, namesOf, permissions, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
 
 export interface RandomQuestion extends Question {
   readonly who: { readonly accountId: string; readonly type: string; readonly uid: string; readonly session: number | null };
@@ -31,18 +33,25 @@ export interface QuestionSource {
   readonly byUid: ReadonlyMap<string, Stored>;
   readonly ofKind: (...kinds: readonly string[]) => readonly Stored[];
   readonly scopes: readonly string[];
+  readonly nouns: readonly Pick<Noun, 'name' | 'levels'>[];
   readonly permissions: readonly string[];
 }
 
-export function questionSource(parts: Pick<QuestionSource, 'accountId' | 'kinds' | 'sessions'> & { readonly documents: readonly Stored[] }): QuestionSource {
-  const { documents, ...rest } = parts;
+/** Of each permission its kind. */
+const kinds = new Map<string, string>();
+
+export function questionSource(world: NaiveWorld, sessions: readonly NaiveSession[]): QuestionSource {
+  const { accountId, documents, kinds } = world;
   const byKind = Map.groupBy(documents, ({ document }) => document.kind);
   return {
-    ...rest,
+    accountId,
+    kinds,
+    sessions,
     byUid: new Map(documents.map((stored) => [stored.uid, stored])),
-    ofKind: (...kinds) => kinds.flatMap((kind) => byKind.get(kind) ?? []),
+    ofKind: (...wanted) => wanted.flatMap((kind) => byKind.get(kind) ?? []),
     scopes: scopesOf(documents.map(({ document }) => document)),
-    permissions: [...parts.kinds.permissions()],
+    nouns: nounsOf(world),
+    permissions: permissionsOf(world),
   };
 }
 
@@ -127,9 +136,10 @@ function fitting(random: Random, source: QuestionSource, fit: Fit): Omit<Draft, 
   const inside = source.scopes.filter((scope) => isAtOrBelow(scope, fit.at));
   const reached = inside.filter((scope) => ranges.some((range) => isSameScope(scope, range.scope) || (range.includeChildScopes && isAtOrBelow(scope, range.scope))));
   const scopes = reached.length > 0 ? reached : inside;
-  const held = permissionsOf(source, fit.roleUid);
+  const held = permissionsHeld(source, fit.roleUid);
   const kindsThere = new Set(kindsIn(source, scopes));
-  const usable = held.filter((name) => kindsThere.has(kindOf(name)) && (written === 'all' || written.some(({ type }) => type === kindOf(name))));
+  const wanted = written === 'all' ? kindsThere : kindsThere.intersection(new Set(written.map(({ type }) => type)));
+  const usable = held.filter((name) => wanted.has(kindOf(name)));
   const permission = random.maybe(usable) ?? random.maybe(held) ?? random.pick(permissions);
   const selector = written === 'all' ? undefined : random.maybe(written.filter(({ type }) => type === kindOf(permission)));
   const target = targetIn(random, source, kindOf(permission), { scopes, selector, claims: fit.claims });
@@ -138,14 +148,15 @@ function fitting(random: Random, source: QuestionSource, fit: Fit): Omit<Draft, 
 }
 
 function kindOf(permission: string): string {
-  return permission.slice(0, permission.indexOf('.'));
+  let kind = kinds.get(permission);
+  if (kind === undefined) kinds.set(permission, (kind = permission.slice(0, permission.indexOf('.'))));
+  return kind;
 }
 
 /** Kinds that can be met in these scopes; a scope is met in itself too. */
-function kindsIn({ kinds }: QuestionSource, scopes: readonly string[]): string[] {
+function kindsIn({ nouns }: QuestionSource, scopes: readonly string[]): string[] {
   const levels = new Set(scopes.map(levelOf));
-  const itself = { organization: 'org', project: 'project' } as Record<string, string>;
-  return [...kinds.nouns.values()].filter((noun) => noun.levels.some((level) => levels.has(level)) || levels.has(itself[noun.name] ?? '')).map((noun) => noun.name);
+  return nouns.filter((noun) => noun.levels.some((level) => levels.has(level)) || levels.has(noun.name === 'organization' ? 'org' : noun.name)).map((noun) => noun.name);
 }
 
 function levelOf(scope: string): string {
@@ -161,7 +172,7 @@ function extentOf({ byUid }: QuestionSource, fit: Fit): { ranges: { scope: strin
   return { ranges: ranges.map(({ scope, includeChildScopes }) => ({ scope, includeChildScopes: includeChildScopes === true })), written: spec.resources ?? 'all' };
 }
 
-function permissionsOf({ byUid, permissions: all }: QuestionSource, roleUid: string | undefined): readonly string[] {
+function permissionsHeld({ byUid, permissions: all }: QuestionSource, roleUid: string | undefined): readonly string[] {
   const role = byUid.get(roleUid ?? '')?.document;
   if (role !== undefined) return (role.spec as { permissions: string[] }).permissions;
   const listed = (builtInRoles.find((name) => builtInUid('Role', name) === roleUid) ?? 'account_admin');
@@ -177,27 +188,34 @@ interface Place {
 
 /** A stored resource that lies there, or a draft that fits the selector. */
 function targetIn(random: Random, source: QuestionSource, kind: string, { scopes, selector, claims }: Place): Target {
-  const levels = source.kinds.nouns.get(kind)?.levels ?? ['account', 'org', 'project'];
+  const levels = source.nouns.find(({ name }) => name === kind)?.levels ?? ['account', 'org', 'project'];
   if (kind === 'account') return { kind, scope: '/', identifier: 'default', tags: {}, attributes: {} };
   const isScope = kind === 'project' || kind === 'organization';
-  const stored = source.ofKind(manifestKind(kind)).filter(({ document }) => scopes.some((scope) => isSameScope(document.scope, scope) || (isScope && scopeItIs(document) === scope)));
+  const stored = (source.kinds.kinds.has(kind) ? source.ofKind(manifestKind(kind)) : []).filter(({ document }) => scopes.some((scope) => isSameScope(document.scope, scope) || (isScope && scopeItIs(document) === scope)));
   const named = stored.filter(({ document }) => selector?.identifiers?.includes(document.identifier) !== false);
   const found = random.maybe(named.length > 0 ? named : stored);
   if (found !== undefined && (random.chance(0.5) || (isScope && random.chance(0.7)))) return targetOf(source.kinds, found.document);
   const possible = (list: readonly string[]) => list.filter((scope) => levels.some((level) => levelOf(scope) === level));
   const scope = random.maybe(possible(scopes)) ?? random.maybe(possible(source.scopes)) ?? '/';
-  const identifier = random.maybe(selector?.identifiers ?? []) ?? (random.chance(0.1) ? null : random.pick(resourceNames));
-  const values = Object.entries(selector?.where ?? {}).map(([key, matcher]): [string, Scalar] => [key, fittingValue(random, matcher as Matcher, claims)]);
+  const identifier = random.maybe(selector?.identifiers ?? []) ?? (random.chance(0.1) ? null : random.pick(namesOf(kind)));
+  const where = Object.entries(selector?.where ?? {}).filter(([key]) => !/^(?:principal|action)\./.test(key));
+  const values = where.map(([key, matcher]): [string, Scalar] => [key, fittingValue(random, matcher, claims)]);
   const tags = values.filter(([key]) => key.startsWith('tags.')).map(([key, value]) => [key.slice(5), String(value)]);
   const attributes = values.filter(([key]) => !key.startsWith('tags.'));
-  return { kind, scope, identifier, tags: { ...someTags(random), ...Object.fromEntries(tags) }, attributes: Object.fromEntries(attributes) };
+  const target = { kind, scope, identifier, tags: { ...someTags(random), ...Object.fromEntries(tags) }, attributes: Object.fromEntries(attributes) };
+  return externalKinds.includes(kind) && random.chance(0.5) ? { ...target, said: saidOf(random) } : target;
 }
 
-type Matcher = { equals?: Scalar; oneOf?: readonly Scalar[]; equalsClaim?: string };
-
-function fittingValue(random: Random, { equals, oneOf, equalsClaim }: Matcher, claims: Fit['claims']): Scalar {
+function fittingValue(random: Random, { equals, oneOf, equalsClaim, equalsPrincipal }: MatcherWords, claims: Fit['claims']): Scalar {
   const claim = equalsClaim === undefined ? undefined : claimAt(claims, equalsClaim);
-  return equals ?? random.maybe(oneOf ?? []) ?? (typeof claim === 'string' ? claim : random.pick(['core', 'Production', ...tagValues]));
+  const person = equalsPrincipal === undefined ? [] : ['alice', 'alice@example.com', 'bob', 'user', 'core', 'edge'];
+  return equals ?? random.maybe(oneOf ?? []) ?? (typeof claim === 'string' ? claim : (random.maybe(person) ?? random.pick(['core', 'Production', ...tagValues])));
+}
+
+/** What an application may say of who asks and of the act. */
+function saidOf(random: Random): Said {
+  const principal = { team: random.pick(tagValues), email: 'said@example.com', type: 'user', ...(random.chance(0.3) ? { 'tags.team': 'core' } : {}) };
+  return { principal, action: random.pick([{}, { soft: 'core' }, { soft: true }]) };
 }
 
 export function targetOf(kinds: Kinds, { kind, scope, identifier, tags = {}, spec }: Manifest): Target {
@@ -238,7 +256,7 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.target = { ...target, identifier: random.pick([null, `${target.identifier}2`, ...namesOf(target.kind)]) }),
     () => (draft.target = { ...target, tags: someTags(random) }),
     () => (draft.target = { ...target, tags: {}, attributes: {} }),
-    () => (draft.target = { ...target, attributes: random.pick([{ type: 'production' }, { type: undefined }, { type: 'jwt' }, { type: 5 }, { type: true }]) }),
+    () => (draft.target = { ...target, attributes: random.pick([{ type: 'production' }, { type: undefined }, { type: 'jwt' }, { type: 5 }, { type: true }, { owner: 'alice', done: true, priority: 5 }, { owner: 'core', done: 'true', priority: '5' }]) }),
     () => (draft.who = { ...draft.who, ...somebody(random, source), session: null }),
     () => (draft.who = { ...draft.who, ...somebody(random, source), session: null }),
     () => (draft.who = { ...draft.who, uid: random.maybe(uids) ?? 'nobody', type: random.pick(['user', 'service_account', 'user_group']), session: null }),
@@ -247,11 +265,6 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.bounds = random.times(0, 2, () => boundAround(random, source, draft.permission, target))),
     () => (draft.bounds = random.times(1, 2, () => boundAround(random, source, random.pick(permissions), { ...target, scope: sameLevel(random, scopes, target.scope) }))),
   ])();
-}
-
-/** Of scopes also those that are gone or never were. */
-function namesOf(kind: string): readonly string[] {
-  return kind === 'project' ? projectNames : kind === 'organization' ? orgNames : resourceNames;
 }
 
 /** Kinds stay at levels where they can be; mostly a scope that is there. */

@@ -7,13 +7,16 @@ import type { RoleFacts } from '#features/access/schema.ts';
 import type { Manifest } from '#features/resources/schema.ts';
 import { builtInGroups, builtInRoles, isAtOrBelow, isSameScope, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
 import type { GrantWords, SelectorWords, Stored } from './naive-documents.ts';
+import type { MatcherWords } from './naive-matcher.ts';
 import type { Random } from './random.ts';
 
-export const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
-export const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
+const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
+const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
 const people = ['alice', 'Alice', 'bob', 'constructor', '__proto__'];
 const groupNames = ['alice', 'team', 'ops', '__proto__', 'constructor'];
 export const resourceNames = ['a', 'A', 'ab', 'prod', '__proto__', 'constructor', 'toString'];
+export const externalKinds = ['todo', '__proto__', 'constructor'];
+export const externalNames = ['a', 'a/b c', 'ü', 'u\u0308', '', '__proto__'];
 export const tagKeys = ['team', 'Team', 'constructor', 'toString'];
 export const tagValues = ['core', 'Core', 'edge', '', 'core-2', 'true', '5'];
 export const now = Date.parse('2026-06-01T12:00:00.000Z');
@@ -22,9 +25,9 @@ export const permissions: readonly string[] = [
   'pipeline.view', 'pipeline.execute', 'pipeline.edit', 'pipeline.create', 'environment.view', 'environment.access', 'environment.edit', 'secret.view',
   'secret.access', 'secret.create', 'connector.access', 'connector.view', 'service.access', 'execution.view', 'audit.view', 'project.view', 'project.edit',
   'project.create', 'organization.view', 'organization.edit', 'organization.create', 'account.view', 'account.edit', 'user.view', 'user.edit',
-  'user_group.edit', 'service_account.impersonate', 'role.bind', 'role.view', 'role_binding.create', 'claim_mapping.edit', 'trusted_issuer.view',
+  'todo.view', 'todo.edit', '__proto__.view', 'constructor.constructor', 'external_resource.view', 'user_group.edit', 'service_account.impersonate', 'role.bind', 'role.view', 'role_binding.create', 'claim_mapping.edit', 'trusted_issuer.view',
 ];
-const selectedKinds = ['pipeline', 'pipeline', 'environment', 'secret', 'connector', 'project', 'organization', 'account', 'user_group', 'role', 'execution'];
+const selectedKinds = ['pipeline', 'pipeline', 'environment', 'secret', 'connector', 'project', 'organization', 'account', 'user_group', 'role', 'execution', 'todo', 'todo', '__proto__', 'constructor'];
 
 export const claimSets: readonly Readonly<Record<string, unknown>>[] = [
   { ws: 'one', team: 'core', project: 'prj-A' },
@@ -46,6 +49,7 @@ export function firstWorld(random: Random): Manifest[] {
   add(8, 'UserGroup');
   add(8, 'UserGroup'); // again, so that the first can have the last as members
   add(2, 'TrustedIssuer');
+  add(2, 'ResourceType');
   add(7, 'Role');
   add(8, 'ResourceGroup');
   add(22, 'RoleBinding');
@@ -56,7 +60,7 @@ export function firstWorld(random: Random): Manifest[] {
 
 const resourceKinds = ['Pipeline', 'Pipeline', 'Environment', 'Secret', 'Connector'];
 const changing = ['RoleBinding', 'RoleBinding', 'RoleBinding', 'UserGroup', 'UserGroup', 'Role', 'Role', 'ResourceGroup', 'ResourceGroup', 'ClaimMapping', 'ClaimMapping', 'ClaimMapping', 'User',
-  'ServiceAccount', 'Project', 'Organization', 'TrustedIssuer', ...resourceKinds];
+  'ServiceAccount', 'Project', 'Organization', 'TrustedIssuer', 'ResourceType', ...resourceKinds];
 
 export type RandomChange = { readonly put: Manifest } | { readonly remove: string };
 
@@ -93,13 +97,14 @@ function randomDocument(random: Random, kind: string, all: readonly Manifest[]):
     case 'Project': return projectDocument(random, all);
     case 'User': {
       const identifier = random.pick(people);
-      return { kind, identifier, spec: { email: `${identifier.replaceAll('_', 'x')}@example.com`, ...(random.chance(0.08) ? { disabled: true } : {}) } };
+      return { kind, identifier, ...tags(random), spec: { email: `${identifier.replaceAll('_', 'x')}@example.com`, ...(random.chance(0.08) ? { disabled: true } : {}) } };
     }
-    case 'ServiceAccount': return { kind, scope: anyScope(random, all), identifier: random.pick(people), spec: random.chance(0.08) ? { disabled: true } : {} };
+    case 'ServiceAccount': return { kind, scope: anyScope(random, all), identifier: random.pick(people), ...tags(random), spec: random.chance(0.08) ? { disabled: true } : {} };
     case 'UserGroup': return groupDocument(random, all);
     case 'Role': return roleDocument(random, all);
     case 'ResourceGroup': return resourceGroupDocument(random, all);
     case 'RoleBinding': return bindingDocument(random, all);
+    case 'ResourceType': return typeDocument(random);
     case 'TrustedIssuer': return issuerDocument(random);
     case 'ClaimMapping': return mappingDocument(random, all);
     default: return resourceDocument(random, kind, all);
@@ -142,6 +147,12 @@ function bindingDocument(random: Random, all: readonly Manifest[]): Manifest | n
   };
   const spec = { principal, role: role(random, all, scope), resourceGroup: resourceGroup(random, all, scope), ...life };
   return { kind: 'RoleBinding', scope, identifier: `b${random.whole(30)}`, spec };
+}
+
+function typeDocument(random: Random): Manifest {
+  const levels = random.pick([['account', 'org', 'project'], ['org', 'project'], ['project'], ['account']]);
+  const verbs = ['view', ...random.some(['edit', 'constructor', 'share'], 0.7)];
+  return { kind: 'ResourceType', identifier: random.pick(externalKinds), spec: { external: true, levels, verbs, attributes: { owner: 'string', done: 'boolean', priority: 'number' } } };
 }
 
 function issuerDocument(random: Random): Manifest {
@@ -187,10 +198,18 @@ export function selectors(random: Random): SelectorWords[] {
   return random.times(0, 3, () => selector(random));
 }
 
+/** Names that things of a kind have; of scopes also those that are gone or never were. */
+export function namesOf(kind: string): readonly string[] {
+  if (externalKinds.includes(kind)) return externalNames;
+  return kind === 'project' ? projectNames : kind === 'organization' ? orgNames : resourceNames;
+}
+
 function selector(random: Random): SelectorWords {
   const type = random.pick(selectedKinds);
-  const names = type === 'project' ? projectNames : type === 'organization' ? orgNames : resourceNames;
-  const keys = [...tagKeys.map((key) => `tags.${key}`), ...(['environment', 'connector'].includes(type) ? ['type', 'type', 'type'] : [])];
+  const names = namesOf(type);
+  const isExternal = externalKinds.includes(type);
+  const own = isExternal ? ['owner', 'owner', 'done', 'priority', 'action.soft', 'principal.team'] : ['environment', 'connector'].includes(type) ? ['type', 'type', 'type'] : [];
+  const keys = [...tagKeys.map((key) => `tags.${key}`), ...own, 'principal.type', 'principal.email', 'principal.tags.team', 'principal.identifier'];
   return {
     type,
     ...(random.chance(0.35) ? { identifiers: random.some(names, 0.4) } : {}),
@@ -198,10 +217,13 @@ function selector(random: Random): SelectorWords {
   };
 }
 
-function matcher(random: Random): object {
-  return random.pick([
+function matcher(random: Random): MatcherWords {
+  return random.pick<MatcherWords>([
     { equals: random.pick(tagValues) }, { equals: 'Production' }, { equals: 'core' }, { equals: random.pick([5, true]) }, { oneOf: random.some([...tagValues, 'PreProduction', 'jwt', 5], 0.4) },
     { glob: random.pick(['c*', '*', '?ore', '*o*e*', 'core', 'P*ion', '**-?', 'Prod*']) }, { exists: true }, { exists: true },
+    { equals: random.pick(['user', 'alice', 'workload', 'alice@example.com', true, 5]) }, { notEquals: random.pick([...tagValues, 'user', 5, true]) },
+    { notOneOf: random.some([...tagValues, 'Production', 'user', 5], 0.3) }, { notGlob: random.pick(['c*', '*', 'P*', 'a*']) },
+    { equalsPrincipal: random.pick(['email', 'identifier', 'tags.team', 'tags.constructor', 'type', 'issuer', 'team', 'absent', 'constructor']) },
     { equalsClaim: random.pick(['/team', '/nested/id', '/constructor', '/toString', '/__proto__/team', '/absent']) },
   ]);
 }

@@ -105,7 +105,7 @@ export class AccessWorld implements AccessRecords {
     return {
       uid: uidOf(7, n),
       scope,
-      identifier: `binding${n}`,
+      identifier: `b${n}`,
       principal: { type: 'members' in subject ? 'user_group' : subject.type, uid: subject.uid },
       roleUid: builtIn ? `builtin:role:${level}_${next.pick(['admin', 'viewer'])}` : next.pick(this.#rolesAt[level]).uid,
       resourceGroupUid: builtIn ? `builtin:resource_group:all_resources_including_child_scopes` : this.#groupFor(scope, next),
@@ -130,7 +130,7 @@ export class AccessWorld implements AccessRecords {
   /** Path of any project of that organization. */
   projectIn(org: number, next: Seeded): ScopePath {
     const { orgs, projects } = this.shape;
-    return `${this.orgPath(org)}/project${(org % orgs) + orgs * next.below(projects / orgs)}`;
+    return [this.orgPath(org), `project${(org % orgs) + orgs * next.below(projects / orgs)}`].join('/');
   }
 
   #subjectOf(binding: number): PrincipalRecord | GroupRecord {
@@ -230,9 +230,12 @@ export function accessWorld(size: Size, seed = worldSeed): AccessWorld {
   return new AccessWorld(shapes[size], seed);
 }
 
-/** As UUIDv7 are written; `block` is one for each sort of record. */
+/**
+ * As UUIDv7 are written; `block` is one for each sort of record. Joined, not added: a sum keeps its parts in memory, which
+ * texts from a database do not.
+ */
 function uidOf(block: number, n: number): string {
-  return `01a1fd3b-00${block.toString(16).padStart(2, '0')}-7000-8000-${n.toString(16).padStart(12, '0')}`;
+  return ['01a1fd3b', block.toString(16).padStart(4, '0'), '7000', '8000', n.toString(16).padStart(12, '0')].join('-');
 }
 
 function scopeRecord(depth: 1 | 2, n: number, scope: ScopePath): ScopeRecord {

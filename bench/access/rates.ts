@@ -18,8 +18,8 @@ export interface Figures {
 
 export type Check = (ask: Ask) => boolean;
 
-const rounds = 5;
-const coldQuestions = 20_000;
+export const rounds = 5;
+export const coldQuestions = 20_000;
 const hotQuestions = 500;
 const asksPerRound = 100_000;
 const aims: Readonly<Partial<Record<Size, string>>> = { '50k': '≥ 0.7×', '1M': '≥ 0.6×' };
@@ -55,18 +55,18 @@ export async function measureGrowth(): Promise<Figures[]> {
   return [{ case: 'hot p50 in µs at 1M bindings against 50k', aim: '≤ 2×', ...(await interleave({ rounds, candidates: { floor: checks[0]!, ours: checks[1]! } })) }];
 }
 
-function ourCheck({ kinds }: AccessWorld, world: World): Check {
+export function ourCheck({ kinds }: AccessWorld, world: World): Check {
   return ({ asker, question }) => evaluate(world, kinds, asker, question, now).allowed;
 }
 
-function floorCheck(source: AccessWorld): Check {
+export function floorCheck(source: AccessWorld): Check {
   const index = new AccessIndex(source);
   const nowMs = now.getTime();
   return (ask) => index.allows(ask, nowMs);
 }
 
 /** How many are answered yes, which is the same for all. */
-function mustAgree(engines: Readonly<Record<string, Check>>, asks: readonly Ask[]): number {
+export function mustAgree(engines: Readonly<Record<string, Check>>, asks: readonly Ask[]): number {
   const answers = Object.entries(engines).map(([name, check]) => ({ name, answers: asks.map(check) }));
   for (const [n, ask] of asks.entries()) {
     const said = answers.map((one) => one.answers[n]);
@@ -76,7 +76,7 @@ function mustAgree(engines: Readonly<Record<string, Check>>, asks: readonly Ask[
 }
 
 /** Per second of processor time. */
-function checksPerSecond(check: Check, asks: readonly Ask[], yes: number, atLeast = asksPerRound): number {
+export function checksPerSecond<Asked>(check: (asked: Asked) => boolean, asks: readonly Asked[], yes: number, atLeast = asksPerRound): number {
   const passes = Math.ceil(atLeast / asks.length);
   let allowed = 0;
   const seconds = processorSeconds(() => {

@@ -39,6 +39,7 @@ create table attempt (
   lease_limit timestamp(3) with time zone,
   cancel boolean default false not null,
   timeout_ms bigint not null,
+  labels jsonb default '[]'::jsonb not null,
   mask_set integer default 1 not null,
   offered_at timestamp(3) with time zone not null,
   started_at timestamp(3) with time zone,

@@ -115,7 +115,8 @@ async function firstStart(config: Config, host: Host, terminal: Terminal): Promi
     if (begun === undefined ? accounts.length > 0 : await hadSetupCode(host, begun.id)) return;
     const accountId = begun?.id ?? (await createAccount({ ...host, record: createRecorder(host.randomness) }, 'default', null));
     assert(accountId !== null, 'nobody else makes the first account');
-    if (config.bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, config.bootstrapToken).catch(unlessKept);
+    const bootstrapToken = config.bootstrapToken();
+    if (bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, bootstrapToken).catch(unlessKept);
     await announceSetupCode(config, terminal, await makeSetupCode(host, accountId));
   });
 }

@@ -45,8 +45,8 @@ export type Settings = z.infer<typeof settings>;
 
 export interface Config extends Settings {
   readonly rootKeyFile: string;
-  /** Read at the first start only; removed from the environment at once. */
-  readonly bootstrapToken: string | undefined;
+  /** Out of the environment at once; its file is read when this is called, which is at the first start only. */
+  readonly bootstrapToken: () => string | undefined;
 }
 
 export type SettingName = keyof Settings;
@@ -179,14 +179,16 @@ function fromText(name: SettingName, text: string): unknown {
   return text;
 }
 
-function takeBootstrapToken(environment: NodeJS.ProcessEnv): string | undefined {
-  const file = environment['SALLYPORT_BOOTSTRAP_TOKEN_FILE'];
-  const token = file === undefined ? environment['SALLYPORT_BOOTSTRAP_TOKEN'] : readSecretFile(file);
+function takeBootstrapToken(environment: NodeJS.ProcessEnv): () => string | undefined {
+  const { SALLYPORT_BOOTSTRAP_TOKEN: given, SALLYPORT_BOOTSTRAP_TOKEN_FILE: file } = environment;
   delete environment['SALLYPORT_BOOTSTRAP_TOKEN'];
   delete environment['SALLYPORT_BOOTSTRAP_TOKEN_FILE'];
-  if (token === undefined) return undefined;
-  if (token.length < 32 || token.length > 512) throw refusal('config.unsafe', { say: 'the bootstrap token must have 32 to 512 characters' });
-  return token;
+  return () => {
+    const token = file === undefined ? given : readSecretFile(file);
+    if (token === undefined) return undefined;
+    if (token.length < 32 || token.length > 512) throw refusal('config.unsafe', { say: 'the bootstrap token must have 32 to 512 characters' });
+    return token;
+  };
 }
 
 function refuseUnsafe(config: Config): void {

@@ -166,6 +166,20 @@ describe('the bootstrap token of an unattended installation', () => {
     await server.stop();
   });
 
+  test('in a file that is gone after the first start keeps neither the next start nor a host command from working', async () => {
+    const data = copyOf(steady);
+    const environment = { SALLYPORT_BOOTSTRAP_TOKEN_FILE: join(base, 'deleted-after-installation') };
+    const listed = await sallyport(['account', 'list', '--data', data], environment);
+    assert.equal(listed.code, 0, listed.stderr);
+    const server = await serve({ data, environment });
+    assert.equal((await call(server, steady.token, { method: 'GET', path: '/organizations' })).status, 200);
+    await server.stop();
+  });
+
+  test('in a file that is not there at the first start is missed', async () => {
+    await refused(['serve', '--data', newPlace(), '--port', '0', '--no-runner'], 1, 'no-such-token` cannot be read', { SALLYPORT_BOOTSTRAP_TOKEN_FILE: join(base, 'no-such-token') });
+  });
+
   test('that is refused at the first start is taken at the next, as if it were the first', async () => {
     const data = newPlace();
     await refused(['serve', '--data', data, '--port', '0', '--no-runner'], 1, 'nor like a JWT', { SALLYPORT_BOOTSTRAP_TOKEN: `eyJ${bootstrapToken}` });

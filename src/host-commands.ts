@@ -16,7 +16,7 @@ import { backupCommand, restoreCommand } from './host-backup.ts';
 import { doctorCommand } from './host-doctor.ts';
 import { rotateCommand } from './host-keys.ts';
 import { configOf, hostCommand, settingOptions } from './host-settings.ts';
-import { announceSetupCode, serve } from './serve.ts';
+import { announcing, serve } from './serve.ts';
 
 export const hostCommands: readonly CommandRecord[] = [
   {
@@ -36,7 +36,7 @@ export const hostCommands: readonly CommandRecord[] = [
       const id = await createAccount({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, (options['name'] as string | undefined) ?? null);
       if (id === null) throw refusal('resource.exists', { say: `there is an account \`${args[0]}\`` });
       terminal.print(`account ${args[0]} made`);
-      await announceSetupCode(config, terminal, await makeSetupCode(opened, id));
+      await makeSetupCode(opened, id, announcing(config, terminal));
     },
   }),
   hostCommand({
@@ -68,7 +68,7 @@ export const hostCommands: readonly CommandRecord[] = [
       const identifier = (options['account'] as string | undefined) ?? 'default';
       const account = await findAccount(opened.database, identifier);
       if (account === null) throw refusal('access.not_found', { say: `there is no account \`${identifier}\`` });
-      await announceSetupCode(config, terminal, await makeSetupCode(opened, account.id));
+      await makeSetupCode(opened, account.id, announcing(config, terminal));
     },
   }),
   hostCommand({

@@ -117,7 +117,7 @@ async function firstStart(config: Config, host: Host, terminal: Terminal): Promi
     assert(accountId !== null, 'nobody else makes the first account');
     const bootstrapToken = config.bootstrapToken();
     if (bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, bootstrapToken).catch(unlessKept);
-    await announceSetupCode(config, terminal, await makeSetupCode(host, accountId));
+    await makeSetupCode(host, accountId, announcing(config, terminal));
   });
 }
 
@@ -130,15 +130,14 @@ function unlessKept(error: unknown): void {
   if (!violates(error, 'credential_account_id_hash_key')) throw error;
 }
 
-/** On a terminal the person reads it; elsewhere it would end up in a log, so it goes to a file of mode 0600. */
-export async function announceSetupCode(config: Config, terminal: Terminal, code: string): Promise<void> {
-  if (terminal.isTerminal) {
-    terminal.print(`setup code (one use, 1 hour): ${code}`);
-    return;
-  }
-  await mkdir(config.data, { recursive: true, mode: 0o700 }); // with an external database nobody has made it
-  const path = join(config.data, 'setup-code');
-  await writeFile(path, `${code}\n`, { mode: 0o600 });
-  terminal.print(`the setup code (one use, 1 hour) is in ${path}`);
+/** On a terminal the person reads the code; elsewhere it would end up in a log, so it goes to a file of mode 0600. */
+export function announcing(config: Config, terminal: Terminal): (code: string) => Promise<void> {
+  return async (code) => {
+    if (terminal.isTerminal) return terminal.print(`setup code (one use, 1 hour): ${code}`);
+    await mkdir(config.data, { recursive: true, mode: 0o700 }); // with an external database nobody has made it
+    const path = join(config.data, 'setup-code');
+    await writeFile(path, `${code}\n`, { mode: 0o600 });
+    terminal.print(`the setup code (one use, 1 hour) is in ${path}`);
+  };
 }
 

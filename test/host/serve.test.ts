@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -72,6 +72,17 @@ describe('a first start', () => {
     const third = await serve({ data });
     assert.ok(!existsSync(join(data, 'setup-code')), 'and no start after that is a first one');
     await third.stop();
+  });
+
+  test('that could not say the setup code is finished by the next, with a code that is said and works', async () => {
+    const data = newPlace();
+    mkdirSync(join(data, 'setup-code'), { recursive: true, mode: 0o700 });
+    chmodSync(data, 0o700);
+    await refused(['serve', '--data', data, '--port', '0', '--no-runner'], 1, 'setup-code');
+    rmSync(join(data, 'setup-code'), { recursive: true });
+    const server = await serve({ data });
+    await setUpAdmin(server, data);
+    await server.stop();
   });
 
   test('gives the setup code to nobody twice', async () => {

@@ -20,9 +20,17 @@ import { hashToken, makeToken } from './token-form.ts';
 const setupCodeMs = 3_600_000;
 const firstTokenMs = 90 * 86_400_000;
 
-/** Replaces every earlier code of the account. Returns the code, which is kept only as a hash. */
-export async function makeSetupCode(services: { database: Database; clock: Clock; randomness: Randomness }, accountId: string): Promise<string> {
+/**
+ * Replaces every earlier code of the account. Returns the code, which is kept only as a hash. `announce` hears it before it
+ * works: what is cut off in between leaves a code that does not work, and not one that works and that nobody knows.
+ */
+export async function makeSetupCode(
+  services: { database: Database; clock: Clock; randomness: Randomness },
+  accountId: string,
+  announce: (code: string) => Promise<void> = async () => undefined,
+): Promise<string> {
   const code = services.randomness.bytes(20).toString('base64url');
+  await announce(code);
   const now = services.clock.now();
   await services.database.transaction(async (tx) => {
     await revoke(tx, accountId, { kind: 'setup' }, now);

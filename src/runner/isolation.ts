@@ -27,7 +27,7 @@ interface Host {
  * | | `bubblewrap` | `uid` with namespaces | `uid` without | `none` |
  * |---|---|---|---|---|
  * | files | only `/usr`, a handful of `/etc`, `expose`, its own directory | what any user of the host may read, minus `hide`, `/home`, `/root`, `/tmp` | what any user of the host may read | all the runner may |
- * | what a step leaves elsewhere | nowhere it could | in directories open to everybody, such as `/run/lock`; a later step with its user can read it | the same with `/tmp`, and System V shared memory |
+ * | what a step leaves elsewhere | nowhere it could | in directories open to everybody, such as `/run/lock`; a later step with its user can read it | the same with `/tmp`, and System V shared memory | anywhere the runner may |
  * | user | as root one of its own per attempt; else the runner's, in a user namespace | one of its own per attempt | one of its own per attempt | the runner's |
  * | other processes | invisible (PID namespace) | invisible | visible (`/proc` is mounted without `hidepid`), not readable, not signallable | readable and signallable |
  * | when the runner dies | everything dies | everything dies | the shell dies, the rest at the next start of a runner | everything stays |

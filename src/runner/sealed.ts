@@ -12,17 +12,17 @@ const algorithms = { keyManagementAlgorithms: ['ECDH-ES'], contentEncryptionAlgo
 
 /** Refuses with `runner.protocol` what is not sealed to this runner, not of this form or meant for another lease. */
 export async function openSealed<T extends LeasePlace>(identity: Identity, sealed: string, schema: z.ZodType<T>, place: LeasePlace): Promise<T> {
-  let content: unknown;
+  let text: string;
   try {
     const key = createPrivateKey({ key: identity.sealingKey, format: 'jwk' });
     const { plaintext, protectedHeader } = await compactDecrypt(sealed, key, algorithms);
     if (protectedHeader.typ !== sealedType) throw new Error(`its type is ${String(protectedHeader.typ)}`);
-    content = JSON.parse(Buffer.from(plaintext).toString('utf8'));
+    text = Buffer.from(plaintext).toString('utf8');
   } catch (cause) {
     throw refusal('runner.protocol', { say: 'what the server sealed cannot be opened with this runner\'s key', cause });
   }
-  const read = schema.safeParse(content);
-  // Never the parser's own words: they may quote a secret.
+  // Never the words of a parser: they may quote a secret.
+  const read = schema.safeParse(parsedOrNull(text));
   if (!read.success) throw refusal('runner.protocol', { say: `what the server sealed is not of the form this runner knows: ${read.error.issues[0]?.path.join('.')}` });
   if (read.data.attemptId !== place.attemptId || read.data.fence !== place.fence) throw refusal('runner.protocol', { say: 'what the server sealed is for another lease' });
   return read.data;
@@ -31,4 +31,12 @@ export async function openSealed<T extends LeasePlace>(identity: Identity, seale
 export async function sealToSelf(identity: Identity, content: object): Promise<string> {
   const key = await importJWK(publicSealingKey(identity), 'ECDH-ES');
   return new CompactEncrypt(Buffer.from(JSON.stringify(content))).setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', typ: sealedType }).encrypt(key);
+}
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -7,7 +7,7 @@ import type { Value } from '#features/expressions/schema.ts';
 import { maskability } from '#features/masking/schema.ts';
 import { protocolLimits } from '#features/runners/schema.ts';
 import type { FunctionTable, Need, StepPayload } from '#features/pipelines/feature.ts';
-import { executionFacts, namedBy, outputFunction, prepareStep, refuseInterpreted, sealedOutput } from '#features/pipelines/feature.ts';
+import { executionFacts, namedBy, outputFunction, prepareStep, refuseInterpreted, sealedOutput, workOfMany } from '#features/pipelines/feature.ts';
 import type { Caller } from '#kernel/caller.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
@@ -136,9 +136,10 @@ export async function deliverStep(services: StepServices, request: StepRequest):
   };
 
   const environment: Record<string, string> = Object.create(null) as Record<string, string>;
+  const work = workOfMany();
   let bytes = 0;
   for (const [name, outcome] of Object.entries(payload.environment)) {
-    const value = outcome.kind === 'value' ? outcome.value : await deliver(outcome.residual, { functions: services.functions, resolve });
+    const value = outcome.kind === 'value' ? outcome.value : await deliver(outcome.residual, { functions: services.functions, resolve, work });
     refuseInterpreted(name, value);
     const text = textInEnvironment(name, value);
     environment[name] = text;

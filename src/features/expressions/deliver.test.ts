@@ -159,3 +159,12 @@ test('refused: a function that is no longer offered', async () => {
   const onlyDelivery = new Map([...functions].filter(([, one]) => one.phase === 'delivery'));
   await rejects(deliver(planned, { functions: onlyDelivery, resolve }), { code: 'expression.unresolved' });
 });
+
+test('bomb: deliveries that are cheap each are refused when all of them together are not', async () => {
+  const residual = residualOf('<+secrets.getValue("a").contains("b")>');
+  const work = { bytes: 100_000 };
+  const one = (): Promise<unknown> => deliver(residual, { functions, resolve: async () => ({ data: 'x'.repeat(40_000), secrets: new Set(['uid-a']), untrusted: false }), work });
+  await one();
+  await one();
+  await rejects(one(), { code: 'expression.limit' });
+});

@@ -4,7 +4,7 @@ import type { Deferred, ResidualNode } from './ast.ts';
 import { chosen, decides, deskFor, operate } from './operate.ts';
 import type { Desk } from './operate.ts';
 import { located, placeIn, refusalAt } from './place.ts';
-import type { FunctionTable, Residual, Resolver, Value } from './schema.ts';
+import type { FunctionTable, Residual, Resolver, Value, Work } from './schema.ts';
 import { dataFrom, unite, valueOf } from './value.ts';
 
 interface Run extends Desk {
@@ -16,14 +16,15 @@ interface Run extends Desk {
 /**
  * Phase 2, for the one attempt that receives the value: makes the delivery calls that turn out to be needed, one
  * after the other, each at most once, and finishes the evaluation. The result carries the taints of what was
- * delivered. Refusals of the resolver keep their code and get the position of the call.
+ * delivered. Refusals of the resolver keep their code and get the position of the call. `work`: what several deliveries may
+ * read together.
  */
 export async function deliver(
-  residual: Residual, options: { functions: FunctionTable; resolve: Resolver },
+  residual: Residual, options: { functions: FunctionTable; resolve: Resolver; work?: Work },
 ): Promise<Value> {
   assert(residual.version === 1, `a residual of version ${residual.version}`);
-  const { functions, resolve } = options;
-  const run: Run = { ...deskFor(residual.source, functions), resolve, answers: new Map() };
+  const { functions, resolve, work } = options;
+  const run: Run = { ...deskFor(residual.source, functions, work), resolve, answers: new Map() };
   return settle(run, residual.root as ResidualNode);
 }
 

@@ -98,7 +98,7 @@ function verdictOf(work: Work, when: PlanWhen, at: Viewpoint & { readonly earlie
 function conditionVerdict(work: Work, condition: string, { stageUid, stepUid }: Viewpoint): Verdict {
   const { functions } = work;
   try {
-    const context = contextOf({ state: work.state(), functions, stageUid, stepUid });
+    const context = contextOf({ state: work.state(), functions, stageUid, stepUid, work: work.reading });
     const outcome = evaluate(compileCondition(condition, functions), { context, sink: 'plain' });
     const data = outcome.kind === 'value' ? outcome.value.data : undefined;
     if (data === true || data === 'true') return { run: true };

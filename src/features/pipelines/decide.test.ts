@@ -243,3 +243,14 @@ test('a state is JSON and deciding does not change the one before', () => {
   assert.equal(JSON.stringify(before), copy);
   assert.deepEqual(JSON.parse(JSON.stringify(execution.state)), execution.state);
 });
+
+test('hostile: a hundred conditions that each search a long output are not all answered for one event', () => {
+  const search = `[${Array.from({ length: 60 }, () => "steps.a.output.outputVariables.X.contains('yyyyyq')").join(', ')}].size() == 60`;
+  const beside = Array.from({ length: 100 }, (_, i) => `      - step: { identifier: b${i}, type: Run, spec: { command: x }, when: { condition: "${search}" } }\n`).join('');
+  const { state } = new Execution(stageOf(`- step: { identifier: a, type: Run, spec: { command: x, outputVariables: [ { name: X } ] } }\n- parallel:\n${beside}`))
+    .start().does('s.a', 'success', [text('X', { value: { text: 'y'.repeat(60_000) } })]);
+  const codes = state.steps.slice(1).map(({ status, reason }) => reason?.code ?? status);
+  const limit = codes.indexOf('expression.limit');
+  assert.ok(limit > 0, `all were answered: ${codes[0]}`);
+  assert.deepEqual([new Set(codes.slice(0, limit)), new Set(codes.slice(limit + 1))], [new Set(['Queued']), new Set(['skipped'])]);
+});

@@ -8,6 +8,7 @@ import { pipelineFaults } from './plan.ts';
 import { manifestFaults } from './rules.ts';
 import { environmentKind, executionNoun, pipelineKind, serviceKind } from './schema.ts';
 
+export { workOfMany } from './context.ts';
 export { decide } from './decide.ts';
 export { executionFacts } from './facts.ts';
 export type { Command, ExecutionEvent } from './events.ts';

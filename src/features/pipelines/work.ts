@@ -1,5 +1,6 @@
 /** The next state of an execution in the making: what `decide` and its rules change, then read off once. */
 import { assert } from '#kernel/errors.ts';
+import { workOfMany } from './context.ts';
 import type { Command, EndStatus } from './events.ts';
 import type { FunctionTable } from './language.ts';
 import type { Plan, PlanStep } from './plan.ts';
@@ -15,6 +16,8 @@ export class Work {
   readonly functions: FunctionTable;
   readonly limits: ExecutionLimits;
   readonly commands: Command[] = [];
+  /** What all conditions may read that follow from one event: it is done while a transaction is open. */
+  readonly reading = workOfMany();
   readonly #initial: State;
   readonly #stages: Map<string, StageState>;
   readonly #steps: Map<string, StepState>;

@@ -64,10 +64,10 @@ async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Prom
     const place = (offset: number): string => `${path}:${lines.linePos(offset).line}:${lines.linePos(offset).col}`;
     const [error] = document.errors;
     if (error !== undefined) throw new UsageError(`${place(error.pos[0])}: ${withoutPlace(error.message)}`);
-    if (document.contents === null) continue;
     refuseUnsafe(document, place);
     const data: unknown = document.toJS({ maxAliasCount: 0 });
-    if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
+    if (data === null) continue; // a `---` with nothing behind it
+    if (typeof data !== 'object' || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
     const wrapped = wrap(data as Record<string, unknown>);
     const locate = (pointer: string): string => place(offsetOf(document.contents as Node, pointer));
     if (wrapped === null) found.push({ path, manifest: await withValues(data as Record<string, unknown>, sources, locate), locate });

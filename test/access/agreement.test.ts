@@ -1,7 +1,8 @@
 /** The engine against the contract read naively: random accounts, random changes, questions near the edge. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { evaluate, hasLiveGrant } from '#features/access/feature.ts';
+import { hasLiveGrant } from '#features/access/feature.ts';
+import { decide, evaluate } from '#features/access/evaluate.ts';
 import { namesVisible } from '#features/access/live.ts';
 import type { Decision } from '#kernel/decision.ts';
 import type { World } from '#kernel/world.ts';
@@ -10,7 +11,7 @@ import { runs } from '../mode.ts';
 import { seed } from '../seed.ts';
 import { History } from './history.ts';
 import { isGroupPath, naiveAnswer } from './naive-evaluator.ts';
-import type { NaiveAnswer } from './naive-evaluator.ts';
+import type { NaiveAnswer, NaiveWorld } from './naive-evaluator.ts';
 import { naiveLive } from './naive-live.ts';
 import type { RandomQuestion } from './random-question.ts';
 import { questionSource, randomQuestion } from './random-question.ts';
@@ -23,7 +24,7 @@ const roundsPerAccount = 6;
 const questionsPerRound = 120;
 
 /** In parts, so that none runs into the time a test may take. */
-const parts = 4;
+const parts = 5;
 
 for (let part = 0; part < parts; part++) {
   it(`the engine answers as the contract read naively does, after every change and over every overlay (part ${part + 1}, seed ${seed})`, () => {
@@ -41,14 +42,18 @@ for (let part = 0; part < parts; part++) {
 
 function oneRound(history: History, { label, counted }: { label: string; counted: { asked: number; allowed: number } }): void {
   const { random, world } = history;
-  const old = drawn(history, 10).map((question) => ({ question, before: answer(history, world, question) }));
+  const before = history.naive;
+  const old = drawn(history, 10).map((question) => ({ question, given: answer(history, world, question) }));
   const changes = history.change(random.whole(8));
   const over = overlaid(history, changes);
   const asked = drawn(history, questionsPerRound).map((question) => ({ question, naive: naive(history, question), overlay: answer(history, over, question) }));
-  for (const { question, before } of old) assert.deepEqual(answer(history, world, question), before, `${label}: an overlay changed the world under it`);
+  for (const { question, given } of old) assert.deepEqual(answer(history, world, question), given, `${label}: an overlay changed the world under it`);
+  for (const { question } of asked.slice(0, 30)) checkCall(history, question, { label, before, over });
 
+  checkEntries(history, over, `${label}, as an overlay`);
   history.commit(changes);
   const fresh = history.loadedFresh();
+  for (const [name, one] of Object.entries({ fresh, world })) checkEntries(history, one, `${label}, ${name}`);
   for (const { question, naive: expected, overlay } of asked) {
     check(history, question, { label: `${label}, loaded fresh`, expected, decision: answer(history, fresh, question) });
     check(history, question, { label: `${label}, changed by apply`, expected, decision: answer(history, world, question) });
@@ -58,6 +63,31 @@ function oneRound(history: History, { label, counted }: { label: string; counted
     counted.allowed += expected.allowed ? 1 : 0;
   }
   history.openSessions();
+}
+
+/** A question of a call: its rights are those before, the scopes and kinds those it leaves (CONTRACTS §5). */
+function checkCall(history: History, question: RandomQuestion, { label, before, over }: { label: string; before: NaiveWorld; over: World }): void {
+  const { naive: asker, engine } = history.askers(question);
+  const now = new Date(question.nowMs);
+  const expected = naiveAnswer({ ...before, tree: history.documents }, asker, { ...question, now });
+  const { allowed, reasons } = decide({ rights: history.world, tree: over, kinds, asker: engine, question, now });
+  const said = `${label}, asked of a call: ${JSON.stringify(question)}`;
+  assert.equal(allowed, expected.allowed, said);
+  if (allowed) assert.ok(expected.by.has(reasons[0]!.binding!), said);
+}
+
+/** A world has what was put into it, wherever it keeps it. */
+function checkEntries({ entries }: History, world: World, label: string): void {
+  const found = [...world.all()];
+  assert.equal(found.length, entries.size, label);
+  for (const entry of found) {
+    assert.deepEqual(entry, entries.get(entry.uid), label);
+    assert.equal(world.get(entry.uid)?.uid, entry.uid, label);
+    assert.equal(world.find(entry.kind, entry.scope, entry.identifier)?.uid, entry.uid, label);
+  }
+  for (const kind of new Set(found.map((entry) => entry.kind))) {
+    assert.deepEqual([...world.list(kind)].map(({ uid }) => uid).toSorted(), found.filter((entry) => entry.kind === kind).map(({ uid }) => uid).toSorted(), label);
+  }
 }
 
 /** Where lists answer and which names show, for the one who asked. */

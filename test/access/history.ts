@@ -35,7 +35,7 @@ export class History {
     this.random = random;
     const documents = firstWorld(random);
     this.documents = save([], documents, () => this.#newUid());
-    this.commit(entriesOf(this.world, kinds, documents, (document) => this.#uidOf(document)).map((put) => ({ put })));
+    this.commit(this.#kept(entriesOf(this.world, kinds, documents, (document) => this.#uidOf(document)).map((put) => ({ put }))));
     this.openSessions();
   }
 
@@ -43,7 +43,7 @@ export class History {
     return { accountId, documents: this.documents, kinds: this.kinds };
   }
 
-  /** Some changes, in the documents already; the world follows by `commit`. */
+  /** Some changes, in the documents and entries already; the world follows by `commit`. */
   change(times: number): WorldChange[] {
     const changes: WorldChange[] = [];
     for (let i = 0; i < times; i++) {
@@ -62,15 +62,11 @@ export class History {
       }
       this.documents = left;
     }
-    return changes;
+    return this.#kept(changes);
   }
 
   commit(changes: readonly WorldChange[]): void {
     this.world.apply(changes, this.world.revision + 1);
-    for (const change of changes) {
-      if ('put' in change) this.#entries.set(change.put.uid, change.put);
-      else this.#entries.delete(change.remove);
-    }
   }
 
   /** Every kind of session that can be opened now, beside those opened earlier. */
@@ -84,6 +80,11 @@ export class History {
       }
     }
     this.sessions.splice(0, this.sessions.length - 8);
+  }
+
+  /** What every world must have. */
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#entries;
   }
 
   /** What a node that starts now would load, its rows in any order. */
@@ -101,11 +102,22 @@ export class History {
     };
   }
 
+  #kept(changes: WorldChange[]): WorldChange[] {
+    for (const change of changes) {
+      if ('put' in change) this.#entries.set(change.put.uid, change.put);
+      else this.#entries.delete(change.remove);
+    }
+    return changes;
+  }
+
   #uidOf({ kind, scope, identifier }: { readonly kind: string; readonly scope?: string | undefined; readonly identifier: string }): string {
     return findDocument(this.documents, kind, scope, identifier)!.uid;
   }
 
+  /** As the product makes them, and now and then a word, which the engine must hold as well. */
   #newUid(): string {
-    return `uid-${++this.#uids}`;
+    const number = (++this.#uids).toString(16).padStart(4, '0');
+    const chance = this.random.whole(0x1_0000).toString(16).padStart(4, '0');
+    return this.random.chance(0.1) ? `uid-${number}` : `01900000-${number}-7${chance.slice(1)}-8000-0000${chance}${number}`;
   }
 }

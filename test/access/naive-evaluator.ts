@@ -14,6 +14,8 @@ import { claimAt, holdsFor, nothingKnown, own } from './naive-matcher.ts';
 export interface NaiveWorld {
   readonly accountId: string;
   readonly documents: readonly Stored[];
+  /** Where what is asked about lies, when that is not where the rights are: a call is decided by the rights before it. */
+  readonly tree?: readonly Stored[];
   readonly kinds: Kinds;
 }
 
@@ -59,7 +61,7 @@ export function naiveAnswer(world: NaiveWorld, asker: NaiveAsker, asked: Asked):
   const denied: NaiveAnswer = { allowed: false, by: new Set() };
   if (asker.accountId !== world.accountId) return denied; // 13
   if (!isPermission(world, asked.permission)) return denied; // 13
-  if (!scopeExists(world.documents, asked.target.scope)) return denied; // 13
+  if (!scopeExists(treeOf(world), asked.target.scope)) return denied; // 13
   if (asked.permission.split('.')[0] !== asked.target.kind) return denied; // 2
   if (!boundsAllow(world, asker, asked)) return denied; // 12
   const by = new Set(grantors(world, asker, asked)); // 1: each by itself
@@ -83,7 +85,8 @@ export function nounsOf(world: NaiveWorld): Word[] {
 }
 
 function declared(world: NaiveWorld): Word[] {
-  return ofKind(world, 'ResourceType').map(({ document }) => ({ name: document.identifier, ...(document.spec as TypeWords) }));
+  const types = treeOf(world).filter(({ document }) => document.kind === 'ResourceType');
+  return types.map(({ document }) => ({ name: document.identifier, ...(document.spec as TypeWords) }));
 }
 
 export function permissionsOf(world: NaiveWorld): string[] {
@@ -232,9 +235,9 @@ export function isInRange(place: string, { scope, includeChildScopes }: Range): 
 }
 
 /** Where a resource lies. A scope that is there lies in itself too; what is only a draft does not yet. */
-function placesOf({ documents }: NaiveWorld, { kind, scope, identifier }: Target): string[] {
+function placesOf(world: NaiveWorld, { kind, scope, identifier }: Target): string[] {
   const opens = kind === 'organization' ? 'Organization' : kind === 'project' ? 'Project' : null;
-  if (opens === null || identifier === null || findDocument(documents, opens, scope, identifier) === undefined) return [scope];
+  if (opens === null || identifier === null || findDocument(treeOf(world), opens, scope, identifier) === undefined) return [scope];
   return [scopeAt([...partsOf(scope), identifier]), scope]; // 9
 }
 
@@ -326,6 +329,10 @@ export function isGroupPath(world: NaiveWorld, principalUid: string, path: reado
 
 function depthOf(level: string): number {
   return ['account', 'org', 'project'].indexOf(level);
+}
+
+function treeOf({ documents, tree }: NaiveWorld): readonly Stored[] {
+  return tree ?? documents;
 }
 
 function ofKind({ documents }: NaiveWorld, kind: string): Stored[] {

@@ -56,8 +56,8 @@ describe('a setup code', () => {
   before(async () => void (account = await emptyAccount('being_set_up')));
 
   test('makes an administrator once, with a row for everything it makes', async () => {
-    const since = await auditMark(server);
     const code = await codeFor(account);
+    const since = await auditMark(server);
     const answer = await setup(code);
     assert.equal(answer.status, 201, JSON.stringify(answer.body));
     const { user, token } = answer.body as { user: string; token: string };
@@ -97,8 +97,33 @@ describe('a setup code', () => {
   });
 
   test('lets somebody in again who exists already, as its new administrator', async () => {
-    const answer = await setup(await codeFor(account), { identifier: 'first', email: 'again@example.com' });
+    const answer = await setup(await codeFor(account), { identifier: 'first' });
     assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  });
+
+  test('takes over nobody who has the same name by chance, and is good for another', async () => {
+    const code = await codeFor(account);
+    for (const more of [{ email: 'first@elsewhere.example' }, { email: 'other@example.com', identifier: 'first' }]) {
+      const refusal = await setup(code, more);
+      problem(refusal, 409, 'resource.exists');
+      assert.match((refusal.body as { detail: string }).detail, /`first` with another e-mail address/);
+    }
+    const [user] = await server.sql<{ spec: { email: string } }>(`select spec from resource where account_id = $1 and kind = 'user' and identifier = 'first'`, [account.id]);
+    assert.equal(user!.spec.email, 'first@example.com');
+    assert.equal((await setup(code, { email: 'first@elsewhere.example', identifier: 'first_elsewhere' })).status, 201);
+  });
+
+  test('and a bootstrap token leave a row of the operator who had them made', async () => {
+    const other = await emptyAccount('operated');
+    await codeFor(other);
+    await keepBootstrapToken({ database: server.database, clock: server.clock, randomness: systemRandomness }, other.id, `bootstrap-${'y'.repeat(40)}`);
+    const rows = await server.sql<{ action: string; actor: string; resource: string; credential: string }>(
+      `select e.action, e.actor_type || ':' || e.actor_uid as actor, e.resource_kind as resource, c.kind as credential
+       from audit_event e join credential c on c.account_id = e.account_id and c.id::text = e.resource_uid where e.account_id = $1 order by e.at, e.id`, [other.id]);
+    assert.deepEqual(rows, [
+      { action: 'setup_code.create', actor: 'system:operator', resource: 'setup_code', credential: 'setup' },
+      { action: 'api_token.create', actor: 'system:operator', resource: 'api_token', credential: 'bootstrap' },
+    ]);
   });
 
   test('asks for a password of some length', async () => {

@@ -17,6 +17,7 @@ import { checkpoints, headSeq, lastCheckpoint, listEvents, strayEvents, trail } 
 import type { VerifiableRow, Verification } from './verify.ts';
 import { verifyTrail } from './verify.ts';
 
+export { recordByOperator } from './operator.ts';
 export { createRecorder } from './record.ts';
 export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';

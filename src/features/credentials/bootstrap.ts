@@ -4,6 +4,7 @@
  */
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
+import { recordByOperator } from '#features/audit/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import { looksLikeJwt } from './recognise.ts';
 import { insertCredential } from './store.ts';
@@ -16,10 +17,13 @@ export async function keepBootstrapToken(services: { database: Database; clock: 
     throw refusal('config.unsafe', { say: 'the bootstrap token must be printable, and look neither like a token of ours nor like a JWT' });
   }
   const now = services.clock.now();
-  await services.database.transaction((tx) =>
-    insertCredential(tx, {
-      accountId, id: services.randomness.uid(), kind: 'bootstrap', principalType: 'system', principalUid: 'bootstrap', name: 'bootstrap', hash: hashToken(token),
-      bounds: 'principal', mayAdminister: true, createdAt: now, createdBy: 'system:operator', parentId: null, expiresAt: new Date(now.getTime() + bootstrapMs),
-    }),
-  );
+  const id = services.randomness.uid();
+  const expiresAt = new Date(now.getTime() + bootstrapMs);
+  await services.database.transaction(async (tx) => {
+    await insertCredential(tx, {
+      accountId, id, kind: 'bootstrap', principalType: 'system', principalUid: 'bootstrap', name: 'bootstrap', hash: hashToken(token),
+      bounds: 'principal', mayAdminister: true, createdAt: now, createdBy: 'system:operator', parentId: null, expiresAt,
+    });
+    await recordByOperator(tx, services, accountId, { action: 'api_token.create', resource: { kind: 'api_token', uid: id, path: id }, detail: { principal: 'bootstrap', expiresAt, mayAdminister: true } });
+  });
 }

@@ -5,7 +5,10 @@
 import type { Caller } from '#kernel/caller.ts';
 import { refusal } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
+import { accountScope } from '#kernel/scope.ts';
 import { entryPath } from '#kernel/world.ts';
+import { recordByOperator } from '#features/audit/feature.ts';
+import type { UserFacts } from '#features/people/schema.ts';
 import type { Manifest } from '#features/resources/schema.ts';
 import type { ReadyChange, ResourceServices } from '#features/resources/feature.ts';
 import { changeAs } from '#features/resources/feature.ts';
@@ -32,12 +35,15 @@ export async function makeSetupCode(
   const code = services.randomness.bytes(20).toString('base64url');
   await announce(code);
   const now = services.clock.now();
+  const id = services.randomness.uid();
+  const expiresAt = new Date(now.getTime() + setupCodeMs);
   await services.database.transaction(async (tx) => {
     await revoke(tx, accountId, { kind: 'setup' }, now);
     await insertCredential(tx, {
-      accountId, id: services.randomness.uid(), kind: 'setup', principalType: null, principalUid: null, name: null, hash: hashToken(code),
-      bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', parentId: null, expiresAt: new Date(now.getTime() + setupCodeMs),
+      accountId, id, kind: 'setup', principalType: null, principalUid: null, name: null, hash: hashToken(code),
+      bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', parentId: null, expiresAt,
     });
+    await recordByOperator(tx, services, accountId, { action: 'setup_code.create', resource: { kind: 'setup_code', uid: id, path: id }, detail: { expiresAt } });
   });
   return code;
 }
@@ -63,6 +69,7 @@ export async function prepareSetup(services: ResourceServices, call: Call, input
   if (credential === null || credential.kind !== 'setup') throw refusal('credential.setup_code');
   const user = input.identifier ?? identifierOf(input.email);
   if (!isIdentifier(user)) throw refusal('request.invalid', { errors: [{ pointer: '/identifier', message: 'must begin with a letter or `_` and go on with letters, digits or `_`' }] });
+  refuseSomebodyElse(call, user, input.email);
   const change = await changeAs(services, call, setupCaller(call.account.id), manifests(user, input.email));
   const uid = change.plan.changes.find((each) => each.entryAfter?.kind === 'user')!.uid;
   return {
@@ -70,6 +77,13 @@ export async function prepareSetup(services: ResourceServices, call: Call, input
     passwordHash: await hashPassword(input.password, (bytes) => call.random(bytes)),
     token: makeToken('personal', (bytes) => call.random(bytes)),
   };
+}
+
+/** With a code from `admin recover` somebody who exists gets in again. Who that is is said by the e-mail address, not by a name made from it. */
+function refuseSomebodyElse({ world }: Call, user: string, email: string): void {
+  const facts = world.find('user', accountScope, user)?.facts as UserFacts | undefined;
+  if (facts === undefined || facts.email === email) return;
+  throw refusal('resource.exists', { say: `there is a user \`${user}\` with another e-mail address; give that address, or choose another identifier` });
 }
 
 function manifests(user: string, email: string): Manifest[] {

@@ -2,7 +2,7 @@
  * Session tokens: `at+jwt` (RFC 9068), ES256, signed with a key of their own. Verified like any outside token, by the same
  * function; what was verified is remembered by its hash, and says nothing about whether the session still lives.
  */
-import { createHash, sign } from 'node:crypto';
+import { hash, sign } from 'node:crypto';
 import { Refusal } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -82,7 +82,7 @@ export function createSessionTokens(services: { keyring: Keyring; database: Data
   return {
     issuerOf,
     isOurs(token) {
-      return verified.has(hashOf(token)) || looksOurs(token, `${publicUrl()}/accounts/`);
+      return token.startsWith('eyJ') && (verified.has(hashOf(token)) || looksOurs(token, `${publicUrl()}/accounts/`));
     },
     async sign(accountId, content) {
       return signed(await keyring.signingKey(accountId, 'session'), content);
@@ -118,7 +118,6 @@ function encoded(part: object): string {
 }
 
 function looksOurs(token: string, prefix: string): boolean {
-  if (!token.startsWith('eyJ')) return false;
   try {
     const { header, unverifiedIssuer } = readToken(token);
     return header.typ?.toLowerCase().replace(/^application\//, '') === 'at+jwt' && unverifiedIssuer.startsWith(prefix) && isIdentifier(unverifiedIssuer.slice(prefix.length));
@@ -133,5 +132,5 @@ function nullIfRefused(error: unknown): null {
 }
 
 function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64');
+  return hash('sha256', token, 'base64');
 }

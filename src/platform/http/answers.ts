@@ -25,13 +25,14 @@ const securityHeaders = {
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store',
 } as const;
+const json = 'application/json; charset=utf-8';
 
 export function send(reply: FastifyReply, request: FastifyRequest, result: Reply): FastifyReply {
-  reply.code(result.status).headers({ ...securityHeaders, 'sallyport-request-id': request.id, ...result.headers });
-  if (result.body === null || result.body === undefined) return reply.send();
-  if (typeof result.body === 'string' || Buffer.isBuffer(result.body)) return reply.send(result.body);
-  if (!('content-type' in result.headers)) reply.header('content-type', 'application/json');
-  return reply.send(JSON.stringify(result.body));
+  const { status, headers, body } = result;
+  reply.code(status).headers(securityHeaders).header('sallyport-request-id', request.id);
+  if (body === null || body === undefined) return reply.headers(headers).send();
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return reply.headers(headers).send(body);
+  return reply.header('content-type', json).headers(headers).send(JSON.stringify(body));
 }
 
 export interface Refused {

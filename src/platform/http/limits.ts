@@ -1,6 +1,6 @@
 /**
- * Rates per caller and per address, right across nodes: every node draws tokens from a shared bucket in the database in
- * small batches and spends them from memory, so no request waits for a row of its own.
+ * Rates per caller and per address, right across nodes: every node draws tokens from a shared bucket in the database and
+ * spends them from memory. The busier the caller, the more it draws at once, so that few requests wait for a row.
  */
 import { sql } from 'kysely';
 import { refusal } from '#kernel/errors.ts';
@@ -25,9 +25,15 @@ interface Purse {
   tokens: number;
   emptyUntilMs: number;
   drawing: Promise<void> | null;
+  /** How much was drawn last, and when. */
+  batch: number;
+  drawnMs: number;
 }
 
 const maxPurses = 50_000;
+const firstBatch = 50;
+/** Who has spent a batch sooner than this draws twice as much next time. */
+const soonMs = 500;
 
 export function createRates(database: Database, clock: Clock): Rates {
   const purses = new Map<string, Purse>();
@@ -36,14 +42,18 @@ export function createRates(database: Database, clock: Clock): Rates {
     let purse = purses.get(key);
     if (purse === undefined) {
       if (purses.size >= maxPurses) purses.delete(purses.keys().next().value!);
-      purses.set(key, (purse = { tokens: 0, emptyUntilMs: 0, drawing: null }));
+      purses.set(key, (purse = { tokens: 0, emptyUntilMs: 0, drawing: null, batch: 0, drawnMs: -Infinity }));
     }
     return purse;
   }
 
   async function draw(key: string, purse: Purse, rule: RateRule): Promise<void> {
-    const batch = Math.max(1, Math.min(Math.floor(rule.burst / 10), 50));
-    const got = await withPatience(drawFromBucket(database, { key, rule, wanted: batch, now: clock.now() }));
+    const nowMs = clock.monotonicMs();
+    const wanted = nowMs - purse.drawnMs < soonMs ? 2 * purse.batch : firstBatch;
+    // What a node holds others lack, so it is a tenth of all at most.
+    purse.batch = Math.max(1, Math.min(wanted, Math.floor(rule.burst / 10)));
+    purse.drawnMs = nowMs;
+    const got = await withPatience(drawFromBucket(database, { key, rule, wanted: purse.batch, now: clock.now() }));
     purse.tokens += got;
     if (got === 0) purse.emptyUntilMs = clock.monotonicMs() + Math.max(50, 1_000 / rule.perSecond);
   }

@@ -66,6 +66,7 @@ export interface RawRequest {
   readonly token: string | null;
   readonly address: string;
   readonly awaiting: Awaiting;
+  /** Made when it is first asked for: most requests log nothing. */
   readonly log: Log;
   /** Takes from the caller's rate. */
   readonly admit: (caller: Caller) => Promise<void>;
@@ -186,7 +187,9 @@ async function createCall(services: PipelineServices, request: RawRequest, fixed
     },
     callerIfAny: caller,
     revision: world?.revision ?? 0,
-    log: request.log,
+    get log() {
+      return request.log;
+    },
     get signal() {
       return request.awaiting.signal;
     },

@@ -45,11 +45,18 @@ export function scopeOf(request: FastifyRequest): ScopePath | null {
 
 /** One credential, one way: a Bearer header. Null = none; empty = one that cannot be accepted. */
 export function bearerToken(request: FastifyRequest): string | null {
-  const given = request.raw.headersDistinct['authorization'];
+  const given = request.headers.authorization;
   if (given === undefined) return null;
-  // Node would take the first of several and a proxy perhaps the last.
-  const found = given.length === 1 ? /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(given[0]!) : null;
+  // Node takes the first of several and a proxy perhaps the last.
+  const found = isGivenOnce(request.raw.rawHeaders, 'authorization') ? /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(given) : null;
   return found === null ? '' : found[1]!;
+}
+
+/** `raw` has names and values in turn. */
+function isGivenOnce(raw: readonly string[], name: string): boolean {
+  let count = 0;
+  for (let at = 0; at < raw.length; at += 2) if (raw[at]!.length === name.length && raw[at]!.toLowerCase() === name) count += 1;
+  return count === 1;
 }
 
 /**

@@ -244,6 +244,18 @@ describe('the token endpoint', () => {
     });
   }
 
+  test('counts what it could not look at for want of keys, so that nobody asks without end which issuers are registered', async () => {
+    const away = await world.newIssuer();
+    away.trick(keysPath, { kind: 'status', status: 500 });
+    await server.apply([issuerDocument('away_too', away, { keys: { jwksUri: `${away.url}${keysPath}` } })]);
+    const strict = await world.anotherNode({ refusedExchangesPerMinute: 3 });
+    await server.sql('delete from rate_bucket');
+    const ask = () => strict.call({ method: 'POST', path: '/accounts/default/oauth/token', form: { grant_type: tokenExchange, subject_token: away.token({ aud: 'https://sallyport.example', sub: 'x' }), subject_token_type: jwtType }, token: null });
+    const statuses: number[] = [];
+    for (let i = 0; i < 4; i++) statuses.push((await ask()).status);
+    assert.deepEqual(statuses, [503, 503, 503, 429]);
+  });
+
   test('refuses a parameter that is given twice', async () => {
     const form = `grant_type=${tokenExchange}&subject_token=${good()}&subject_token=${good()}&subject_token_type=${jwtType}`;
     const answer = await fetch(`${server.url}/accounts/default/oauth/token`, { method: 'POST', body: form, headers: { 'content-type': 'application/x-www-form-urlencoded' } });

@@ -41,7 +41,6 @@ const rowsPerMinute = 20;
 const minuteMs = 60_000;
 const maxIssuers = 10_000;
 const maxOutcomes = 20;
-const told = new Set(['trust.malformed', 'trust.unknown_issuer', 'trust.refused', 'trust.no_mapping']);
 
 export function createRefusedExchanges(services: RefusalServices): RefusedExchanges {
   const rule: RateRule = { perSecond: services.refusedExchangesPerMinute / 60, burst: services.refusedExchangesPerMinute };
@@ -75,8 +74,9 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
         const context = { accountId: call.account.id, now: call.now, caller: null, address: call.address, requestId: call.requestId, action: 'session.refused' };
         await services.database.transaction((tx) => services.record(tx, context, [actOf(attempt, cause)]));
       }
-      if (!told.has(cause.code)) return cause;
       await services.rates.take(rateKey(call.address), rule).catch(unlessRefused);
+      // The one exception tells that the issuer is registered, to nobody while its keys can be had: a workload must know to try again.
+      if (cause.code === 'trust.keys_unavailable') return cause;
       return refusal('trust.refused', { because: `${cause.code}: ${cause.because ?? cause.message}`, cause });
     },
   };

@@ -47,7 +47,7 @@ export interface Call {
   decide(question: Question): Decision;
   /** Adds an audit row to the one transaction; without any the operation's own verb is recorded. */
   note(act: Act): void;
-  /** Runs once the transaction is durable. */
+  /** Runs once the transaction is durable; what fails in it is logged, and the caller is told that the change is in. */
   afterCommit(effect: () => void | Promise<void>): void;
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { createSnapshots } from '#features/resources/feature.ts';
+import { refusal } from '#kernel/errors.ts';
 import type { World } from '#kernel/world.ts';
 import type { RemoteAnswer } from '#platform/remote.ts';
 import { createLog } from '#platform/log.ts';
@@ -84,6 +85,19 @@ describe('a change through one node', () => {
     assert.ok(answer.headers['retry-after'] !== undefined);
     for (const bad of ['x', '-1', '1.5', '1, 2', '9'.repeat(20)]) problem(await second.call({ method: 'GET', path: path(), headers: { 'sallyport-min-revision': bad } }), 400, 'request.malformed');
   });
+});
+
+test('a change that is in is answered as such, also by a node that cannot follow it yet', async () => {
+  const { snapshots } = first.app as { snapshots: { committed: unknown } };
+  const { committed } = snapshots;
+  snapshots.committed = () => Promise.reject(refusal('access.revision_ahead'));
+  try {
+    const answer = await first.call({ method: 'PUT', path: path(), body: { name: 'Is in', spec: {} } });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  } finally {
+    snapshots.committed = committed;
+  }
+  await until(async () => ((await first.call({ method: 'GET', path: path() })).body as { name?: string }).name === 'Is in', 'the node follows', secondMs);
 });
 
 describe('many writers through both nodes', () => {

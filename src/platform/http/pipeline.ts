@@ -11,6 +11,7 @@ import type { Act, Call } from '../call.ts';
 import type { Clock, Randomness } from '../clock.ts';
 import type { Database, Tx } from '../database/database.ts';
 import type { Log } from '../log.ts';
+import { describeError } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { IdempotencyKey } from './idempotency.ts';
 import { callerHash, keepAnswer, requestHash, takeKey } from './idempotency.ts';
@@ -234,8 +235,19 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
     if (key !== null) await keepAnswer(tx, key, reply);
     return reply;
   });
-  for (const effect of call.effects) await effect();
+  await follow(call);
   return answer;
+}
+
+/** The change is in, whatever becomes of what follows it: an error would say that it is not. */
+async function follow({ effects, log }: OwnCall): Promise<void> {
+  for (const effect of effects) {
+    try {
+      await effect();
+    } catch (error) {
+      log.error({ error: describeError(error) }, 'what follows a change failed; the change is in');
+    }
+  }
 }
 
 function keyOf(operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {

@@ -158,7 +158,7 @@ function trialScript(isolation: Isolation): string {
 /** The range asked for, else the first of ours that can be used here. */
 async function stepUids(range: UidRange | undefined): Promise<UidPool> {
   if (range !== undefined) return uidPool(range);
-  const pools = await Promise.all(defaultUidRanges.map(uidPool));
+  const pools = await Promise.all(defaultUidRanges.map((one) => uidPool(one)));
   const pool = pools.find(({ size }) => size > 0) ?? pools[0];
   assert(pool !== undefined, 'there is no default range of user ids');
   return pool;

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { describe, test } from 'node:test';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { uidPool } from './uid-pool.ts';
+import type { UidRange } from './uid-pool.ts';
+import { uidPool as poolIn } from './uid-pool.ts';
 
 /** Numbers nobody else on this host uses while the tests run: two processes of tests have different ones. */
 const first = 1_900_100_000 + (process.pid % 10_000) * 10;
 const range = { first, last: first + 2 };
+
+const locks = mkdtempSync(join(tmpdir(), 'sp-'));
+after(() => rmSync(locks, { recursive: true }));
+const uidPool = (wanted: UidRange) => poolIn(wanted, { locks });
 
 describe('the users of steps', () => {
   test('two claims never have the same user, and a released one comes back last', async () => {
@@ -31,7 +40,7 @@ describe('the users of steps', () => {
   test('a runner of another process keeps its user until it ends', async () => {
     const code = `
       import { uidPool } from ${JSON.stringify(import.meta.resolve('./uid-pool.ts'))};
-      const claimed = await (await uidPool({ first: ${first}, last: ${first} })).claim();
+      const claimed = await (await uidPool({ first: ${first}, last: ${first} }, { locks: ${JSON.stringify(locks)} })).claim();
       console.log(claimed.uid);
       setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env: {}, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -50,6 +59,24 @@ describe('the users of steps', () => {
     const pool = await uidPool({ first: first + 5, last: first + 5 });
     await (await pool.claim()).release({ reusable: false });
     await assert.rejects(pool.claim(), { code: 'runner.cannot' });
+  });
+
+  test('a step that takes every name it can keeps no other from a user', async () => {
+    // Abstract sockets are anybody's to take.
+    const taken = await Promise.all([7, 8].map((n) => new Promise<ReturnType<typeof createServer>>((resolve) => {
+      const server = createServer().listen({ path: `\0sallyport-step-uid-${first + n}` }, () => resolve(server));
+    })));
+    const pool = await uidPool({ first: first + 7, last: first + 8 });
+    const claimed = [await pool.claim(), await pool.claim()];
+    await Promise.all(claimed.map((one) => one.release({ reusable: true })));
+    for (const server of taken) server.close();
+  });
+
+  test('locks that others could hold are not relied on', async () => {
+    const open = mkdtempSync(join(tmpdir(), 'sp-'));
+    chmodSync(open, 0o777);
+    await assert.rejects(poolIn(range, { locks: open }), { code: 'config.unsafe' });
+    rmSync(open, { recursive: true });
   });
 
   test('a number that belongs to somebody is not usable', async () => {

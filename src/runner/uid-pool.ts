@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { lstat, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { assert, refusal } from '#kernel/errors.ts';
+import { tryLock } from '#platform/database/directory-lock.ts';
 
 export interface UidRange {
   readonly first: number;
@@ -34,23 +35,28 @@ export interface UidPool {
 }
 
 const maxRangeSize = 65_536;
+/** One for all runners of the host. */
+const defaultLocks = '/run/sallyport-steps';
 
 /**
  * Makes the pool of users for steps; refuses with `config.invalid` for a range that is none. Numbers that `/etc/passwd`,
  * `/etc/group`, `/etc/subuid` or `/etc/subgid` give to somebody are never handed out: such a step could read that
  * person's, or that person's containers', files.
  *
- * Two runners on one host may have the same range, so a claim is an abstract unix socket, which exists once per host
- * (per network namespace) and goes with its process, however that ends. Numbers are given out in turn, so that a freed
- * one rests as long as possible.
+ * Two runners on one host may have the same range, so a claim is the lock (flock) of a file in a directory of root's: it
+ * goes with its process, however that ends. No name that a step could take itself: an abstract socket would be one, and a
+ * step that holds all of them would keep every other from starting. Numbers are given out in turn, so that a freed one
+ * rests as long as possible.
  */
-export async function uidPool(range: UidRange): Promise<UidPool> {
+export async function uidPool(range: UidRange, { locks = defaultLocks }: { readonly locks?: string } = {}): Promise<UidPool> {
   const size = range.last - range.first + 1;
   if (range.first < 1_000 || size < 1 || size > maxRangeSize || range.last > 2 ** 31 - 1) {
     throw refusal('config.invalid', {
       say: `user ids for steps \`${range.first}-${range.last}\`: give at most ${maxRangeSize} of 1000-2147483647`,
     });
   }
+  await makeLockDirectory(locks);
+  const claimUid = (uid: number): ClaimedUid | null => claimIn(locks, uid);
   const usable = await usableIds();
   const free = Array.from({ length: size }, (_, index) => range.first + index).filter(usable);
   let next = 0;
@@ -62,7 +68,7 @@ export async function uidPool(range: UidRange): Promise<UidPool> {
         const uid = free[next];
         assert(uid !== undefined, 'the next user id lies outside the list');
         next = (next + 1) % free.length;
-        const claimed = await claimUid(uid);
+        const claimed = claimUid(uid);
         if (claimed !== null) return claimed;
       }
       const why =
@@ -73,19 +79,23 @@ export async function uidPool(range: UidRange): Promise<UidPool> {
   };
 }
 
-/** Holds the host-wide claim for `uid`, or null when another process (or attempt) holds it. */
-async function claimUid(uid: number): Promise<ClaimedUid | null> {
-  const server = createServer((socket) => socket.destroy());
-  server.unref();
-  const listening = await new Promise<boolean>((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen({ path: `\0sallyport-step-uid-${uid}`, exclusive: true }, () => resolve(true));
+async function makeLockDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw refusal('config.invalid', { say: `a runner that gives steps users of their own keeps locks in \`${path}\`, which cannot be made: let root write there`, cause });
   });
-  if (!listening) return null;
+  const { mode, uid } = await lstat(path);
+  if ((mode & 0o077) !== 0 || uid !== process.geteuid?.()) throw refusal('config.unsafe', { say: `the directory \`${path}\` must be the runner's user's alone (0700): others could keep steps from starting` });
+}
+
+/** Holds the host-wide claim for `uid`, or null when another process (or attempt) holds it. */
+function claimIn(locks: string, uid: number): ClaimedUid | null {
+  const lock = tryLock(join(locks, String(uid)));
+  if (lock === undefined) return null;
   return {
     uid,
-    release: ({ reusable }) =>
-      reusable ? new Promise((resolve) => server.close(() => resolve())) : Promise.resolve(),
+    release: async ({ reusable }) => {
+      if (reusable) lock.release();
+    },
   };
 }
 

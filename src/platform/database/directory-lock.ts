@@ -59,7 +59,8 @@ export async function lockForProcesses(
   });
 }
 
-function tryLock(path: string): FileLock | undefined {
+/** Undefined when somebody holds it. Of this process, too: each lock is one open file. */
+export function tryLock(path: string): FileLock | undefined {
   const fd = process.platform === 'darwin' ? openLockedOnDarwin(path) : openLockedOnLinux(path);
   return fd === undefined ? undefined : { fd, release: () => closeSync(fd) };
 }

@@ -6,6 +6,7 @@ import { BruteForce } from './access/brute-force.ts';
 import { nouns } from './access/nouns.ts';
 import { questionsOf } from './access/questions.ts';
 import { AccessIndex } from './floor/access-index.ts';
+import { AccessLoad } from './floor/access-load.ts';
 
 const small = accessWorld('small');
 
@@ -49,16 +50,17 @@ test('every sort of resource group is there, and some bindings are disabled, exp
   assert.deepEqual([bindings.some(({ disabled }) => disabled), expiries.size], [true, 3]);
 });
 
-test('the floor, the engine and a reading of every binding answer alike, yes to about 55 %', () => {
+test('the floors, the engine and a reading of every binding answer alike, yes to about 55 %', () => {
   const world = small.world();
-  const floor = new AccessIndex(small);
+  const index = new AccessIndex(small);
+  const load = new AccessLoad(small);
   const read = new BruteForce(small);
   const asked = questionsOf(small, { count: 3_000 });
   let yes = 0;
   for (const ask of asked) {
     const right = read.allows(ask, now.getTime());
-    const answers = { floor: floor.allows(ask, now.getTime()), engine: evaluate(world, small.kinds, ask.asker, ask.question, now).allowed };
-    assert.deepEqual(answers, { floor: right, engine: right }, JSON.stringify(ask));
+    const answers = { index: index.allows(ask, now.getTime()), load: load.allows(ask, now.getTime()), engine: evaluate(world, small.kinds, ask.asker, ask.question, now).allowed };
+    assert.deepEqual(answers, { index: right, load: right, engine: right }, JSON.stringify(ask));
     yes += Number(right);
   }
   assert.ok(yes / asked.length > 0.5 && yes / asked.length < 0.6, `${yes} of ${asked.length}`);

@@ -190,6 +190,16 @@ describe('a token', () => {
     problem(await use(narrowed.token), 401, 'credential.invalid');
   });
 
+  test('that is narrowed is shown itself and no other of its principal, unless it may view them', async () => {
+    const { token: whole } = await makeUser(server, 'narrowing', [{ role: 'account_admin' }]);
+    const mine = (bounds: readonly object[]) => make({ bounds, ttl: '1h' }, whole).then(({ body }) => body as { token: string; id: string });
+    const [narrowed, viewing] = [await mine([{ permissions: ['organization.view'] }]), await mine([{ permissions: ['api_token.view'] }])];
+    const shown = async (token: string) => ((await whoever(token)).body as { items: { id: string }[] }).items.map(({ id }) => id);
+    assert.deepEqual(await shown(narrowed.token), [narrowed.id]);
+    assert.deepEqual((await shown(viewing.token)).length, 3);
+    problem(await server.call({ method: 'GET', path: api('api-tokens?principal=user:admin'), token: narrowed.token }), 404, 'access.not_found');
+  });
+
   test('of somebody else is revoked only with the right to', async () => {
     const { token } = await makeUser(server, 'bystander');
     const target = await makeToken(server, { type: 'user', path: 'admin' });

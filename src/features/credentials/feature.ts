@@ -82,7 +82,10 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     prepare: async (call, { query }) => {
       const holder = holderOf(call, parsePrincipal(query.principal), 'api_token.view');
       const question = { permission: 'api_token.view', target: tokenTarget(holder.scope) };
-      if (!isSelf(call, holder) && !call.decide(question).allowed) throw refuseQuestion(call, question);
+      if (!call.decide(question).allowed) {
+        if (!isSelf(call, holder)) throw refuseQuestion(call, question);
+        if (call.caller.bounds !== 'principal') return { items: await itself(services, call), next: null };
+      }
       const binding = ['api_token', call.account.id, call.caller.principal.uid, holder.principal.uid];
       const after = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
       const found = await listOf(services.database.read, call.account.id, holder.principal, { limit: query.limit + 1, after });
@@ -168,6 +171,12 @@ function holderOf(call: Call, wanted: Wanted | undefined, permission: string): H
 
 function isSelf(call: Call, holder: Holder): boolean {
   return holder.principal.uid === call.caller.principal.uid && holder.principal.type === call.caller.principal.type;
+}
+
+/** What a narrowed token sees without the permission to see more. */
+async function itself({ database }: CredentialServices, call: Call): Promise<z.infer<typeof tokenView>[]> {
+  const credential = await findById(database.read, call.account.id, call.caller.credential.id);
+  return credential === null ? [] : [viewOf(credential)];
 }
 
 /** A token narrowed to less than its principal is about itself, not about the principal's other tokens. */

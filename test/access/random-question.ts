@@ -17,7 +17,7 @@ import { claimAt } from './naive-matcher.ts';
 import type { NaiveSession, NaiveWorld } from './naive-evaluator.ts';
 import { nounsOf, permissionsOf } from './naive-evaluator.ts';
 import type { Random } from './random.ts';
-import { externalKinds, now, namesOf, permissions, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
+import { externalKinds, namesOf, now, orgNames, permissions, projectNames, scopesOf, selectors, tagKeys, tagValues } from './random-world.ts';
 
 export interface RandomQuestion extends Question {
   readonly who: { readonly accountId: string; readonly type: string; readonly uid: string; readonly session: number | null };
@@ -252,6 +252,7 @@ function bend(random: Random, source: QuestionSource, draft: Draft): void {
     () => (draft.permission = random.pick([...permissions, 'dragon.view', '__proto__.view', 'constructor.view', 'view', '*'])),
     () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
     () => (draft.target = { ...target, scope: sameLevel(random, scopes, target.scope) }),
+    () => (draft.target = { ...target, scope: scopeAt([random.pick(orgNames), random.pick(projectNames)].slice(0, partsOf(target.scope).length)) }),
     () => (draft.target = { ...target, scope: random.pick(['nowhere', `${target.scope}2`, 'prod/nowhere', '__proto__', 'constructor/constructor']) }),
     () => (draft.target = { ...target, identifier: random.pick([null, `${target.identifier}2`, ...namesOf(target.kind)]) }),
     () => (draft.target = { ...target, tags: someTags(random) }),

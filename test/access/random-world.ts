@@ -10,8 +10,8 @@ import type { GrantWords, SelectorWords, Stored } from './naive-documents.ts';
 import type { MatcherWords } from './naive-matcher.ts';
 import type { Random } from './random.ts';
 
-const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
-const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
+export const orgNames = ['prod', 'prod2', 'pro', 'checkout', 'constructor'];
+export const projectNames = ['checkout', 'checkout2', 'prod', '__proto__', 'toString'];
 const people = ['alice', 'Alice', 'bob', 'constructor', '__proto__'];
 const groupNames = ['alice', 'team', 'ops', '__proto__', 'constructor'];
 export const resourceNames = ['a', 'A', 'ab', 'prod', '__proto__', 'constructor', 'toString'];

@@ -5,6 +5,7 @@
  * the search relies on (a CR or LF at an edge would make the place of a match depend on its neighbours).
  */
 import { refusal } from '#kernel/errors.ts';
+import { encodedForms } from './encodings.ts';
 import {
   bytesOf, contentOf, maskability, maximumNeedleBytes, maximumSecrets, minimumLineBytes, minimumTokenPartBytes,
   withoutEdgeSpace,
@@ -62,12 +63,12 @@ export function needlesOf(secrets: readonly SecretValue[], earlier: NeedleSet = 
 }
 
 /**
- * Every form of a value that must not be seen. Derived forms (base64, hex, URL, JSON, shell quoting…) join here: they
- * are computed from the value as it is, not from its content, because an encoder sees the CR.
+ * Every form of a value that must not be seen. The encoded ones are computed from the value as it is, not from its content,
+ * because an encoder sees the CR.
  */
 function formsOf(value: Uint8Array): Uint8Array[] {
   const whole = contentOf(value);
-  return [whole, ...linesOf(whole), ...tokenPartsOf(whole)];
+  return [whole, ...linesOf(whole), ...tokenPartsOf(whole), ...encodedForms(value)];
 }
 
 function linesOf(whole: Uint8Array): Uint8Array[] {

@@ -244,6 +244,17 @@ describe('a token', () => {
     assert.match(asked.text, /from "credential"/, 'the look at the wire sees such questions');
   });
 
+  test('that is none opens no transaction when a stranger gives it back', async () => {
+    const transactions = (): number => asked.text.match(/start transaction|begin/gi)?.length ?? 0;
+    const strangers = 50;
+    asked.text = '';
+    for (let i = 0; i < strangers; i++) assert.equal((await server.call({ method: 'POST', path: '/accounts/default/oauth/revoke', form: { token: `garbage-${i}` }, token: null })).status, 200);
+    assert.ok(transactions() < strangers, `${transactions()} transactions, those of the server's own work among them`);
+    asked.text = '';
+    await make({});
+    assert.ok(transactions() > 0, 'the look at the wire sees transactions');
+  });
+
   const headers: readonly [what: string, header: string | readonly string[]][] = [
     ['no scheme', 'TOKEN'], ['another scheme', 'Basic TOKEN'], ['two spaces', 'Bearer  TOKEN'], ['something after it', 'Bearer TOKEN x'], ['a quoted token', 'Bearer "TOKEN"'],
     ['an empty token', 'Bearer '], ['a token longer than any', `Bearer ${'x'.repeat(20_000)}`], ['a list', 'Bearer TOKEN, Bearer TOKEN'], ['two headers', ['Bearer TOKEN', 'Bearer TOKEN']],

@@ -91,16 +91,16 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
     dialect: 'oauth',
     prepare: async (call, { body }) => {
       const id = await services.tokens.verify(call.account.id, body.token, call.now);
-      return id === null ? null : findSession(services.database.read, call.account.id, id);
+      const session = id === null ? null : await findSession(services.database.read, call.account.id, id);
+      // Anybody may send anything, so what ends nothing opens no transaction.
+      return session === null || session.revokedAt !== null ? new Reply(null) : session;
     },
-    write: async (tx, call, _input, session: StoredSession | null) => {
-      if (session !== null) {
-        const principal = principalOf(session);
-        const ended = await revokeSessions(tx, call.account.id, { id: session.id }, { at: call.now, author: `workload:${principal.path}` });
-        const resource = { kind: 'session', uid: session.id, path: session.id };
-        if (ended > 0) call.note({ action: 'session.revoke', actor: principal, session: session.id, resource, claims: session.claims, detail: { sessions: ended } });
-        call.afterCommit(() => services.sessions.forget());
-      }
+    write: async (tx, call, _input, session: StoredSession) => {
+      const principal = principalOf(session);
+      const ended = await revokeSessions(tx, call.account.id, { id: session.id }, { at: call.now, author: `workload:${principal.path}` });
+      const resource = { kind: 'session', uid: session.id, path: session.id };
+      if (ended > 0) call.note({ action: 'session.revoke', actor: principal, session: session.id, resource, claims: session.claims, detail: { sessions: ended } });
+      call.afterCommit(() => services.sessions.forget());
       return new Reply(null);
     },
   });

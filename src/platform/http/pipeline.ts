@@ -220,7 +220,7 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
     await recordRefusal(services, operation, call, error);
     throw error;
   }
-  if (operation.write === undefined) return asReply(prepared, operation);
+  if (operation.write === undefined || prepared instanceof Reply) return asReply(prepared, operation);
   // Who was told that it took too long, or has left, is not to find later that it was done after all.
   call.signal.throwIfAborted();
   const key = keyOf(operation, call, input, content.idempotencyKey);

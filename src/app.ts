@@ -24,7 +24,7 @@ import { trust, trustFeature } from '#features/trust/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
 import type { Caller } from '#kernel/caller.ts';
-import type { BackgroundJob, Manifest, Recogniser } from '#kernel/manifest.ts';
+import type { BackgroundJob, Manifest, Presented, Recogniser } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
@@ -205,7 +205,7 @@ function createGate({ kinds, snapshots, account, record, refusals, recognisers }
   return {
     account,
     world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
-    authenticate: (request) => recognise(recognisers, request),
+    authenticate: (presented) => recognise(recognisers, presented),
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
     authorize: (input) => authorize({ ...input, kinds }),
     reaches: (world, caller, scope, now) => hasLiveGrant(world, kinds, caller, scope, now),
@@ -221,8 +221,8 @@ async function again(all: readonly Recogniser[], credential: { accountId: string
 }
 
 /** At most one form may match: two would mean that a token could be read in two ways. */
-async function recognise(all: readonly Recogniser[], request: { accountId: string; token: string; now: Date }) {
-  const fitting = all.filter((recogniser) => recogniser.matches(request.token));
+async function recognise(all: readonly Recogniser[], presented: Presented) {
+  const fitting = all.filter((recogniser) => recogniser.matches(presented.token));
   assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
-  return fitting.length === 0 ? null : fitting[0]!.authenticate(request);
+  return fitting.length === 0 ? null : fitting[0]!.authenticate(presented);
 }

@@ -3,12 +3,21 @@ import type { AnyKind, Noun } from './kind.ts';
 import type { AnyOperation } from './operation.ts';
 import type { Caller } from './caller.ts';
 
+/** A credential as it is presented. */
+export interface Presented {
+  readonly accountId: string;
+  readonly token: string;
+  readonly now: Date;
+  /** To be called before anything is looked up for one that was never good here: refuses an address that was refused too often. */
+  readonly admitStranger: () => Promise<void>;
+}
+
 /** Recognises one form of credential in `Authorization: Bearer …`. At most one recogniser may match. */
 export interface Recogniser {
   readonly name: string;
   readonly matches: (token: string) => boolean;
   /** Null = this form, but not accepted; the caller learns nothing more. */
-  readonly authenticate: (request: { readonly accountId: string; readonly token: string; readonly now: Date }) => Promise<Caller | null>;
+  readonly authenticate: (request: Presented) => Promise<Caller | null>;
   /** The caller of a credential that was accepted before, as it would be now. Null = not of this form, or not accepted any more. */
   readonly again?: (credential: { readonly accountId: string; readonly kind: string; readonly id: string; readonly now: Date }) => Promise<Caller | null>;
 }

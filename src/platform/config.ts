@@ -32,6 +32,7 @@ const settings = z.strictObject({
   requestsPerSecond: z.coerce.number().int().min(1).max(1_000_000).default(200).describe('per caller'),
   requestBurst: z.coerce.number().int().min(1).max(1_000_000).default(1_000).describe('per caller'),
   refusedExchangesPerMinute: z.coerce.number().int().min(1).max(1_000_000).default(300).describe('per address'),
+  refusedCredentialsPerMinute: z.coerce.number().int().min(1).max(1_000_000).default(300).describe('missing or not accepted, per address; beyond it only callers this node knows are let in from there'),
   maxInFlight: z.coerce.number().int().min(1).max(100_000).default(1_000).describe('requests worked on at the same time'),
   requestTimeoutMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('longest time one request may take'),
   staleAfterMs: z.coerce.number().int().min(100).max(10_000).default(2_000).describe('a node that could not confirm its access facts for so long refuses'),

@@ -1,5 +1,6 @@
 /** The credentials of tokens in use, by the hash of the token: a busy caller costs no read of its own. */
 import { hash } from 'node:crypto';
+import type { Presented } from '#kernel/manifest.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import { createRemembered } from '#platform/remembered.ts';
@@ -9,8 +10,8 @@ import { findUnrevoked } from './store.ts';
 const maxKept = 20_000;
 
 export interface KnownTokens {
-  /** Null unless the token is known, not revoked and not expired. */
-  find(accountId: string, token: string, now: Date): Promise<Credential | null>;
+  /** Null unless there is such a token and it is neither revoked nor expired. */
+  find(presented: Presented): Promise<Credential | null>;
   /** Asks about every token again: for after a revocation. */
   doubt(): void;
 }
@@ -24,8 +25,8 @@ export function createKnownTokens({ database, clock }: { readonly database: Data
     },
   });
   return {
-    async find(accountId, token, now) {
-      const credential = await remembered.find(keyOf(accountId, hash('sha256', token, 'base64')));
+    async find({ accountId, token, now, admitStranger }) {
+      const credential = await remembered.find(keyOf(accountId, hash('sha256', token, 'base64')), admitStranger);
       return credential === null || (credential.expiresAt !== null && credential.expiresAt <= now) ? null : credential;
     },
     doubt: () => remembered.doubt(),

@@ -15,9 +15,9 @@ export function recognisers(services: { database: Database; snapshots: Snapshots
     {
       name: 'api_token',
       matches: isOurs,
-      async authenticate({ accountId, token, now }) {
-        const kind = readToken(token);
-        const credential = kind === null ? null : await services.tokens.find(accountId, token, now);
+      async authenticate(presented) {
+        const kind = readToken(presented.token);
+        const credential = kind === null ? null : await services.tokens.find(presented);
         return credential === null || credential.kind !== kind ? null : callerOf(services.snapshots, credential);
       },
       again: again(services, ['personal', 'service_account']),
@@ -25,9 +25,9 @@ export function recognisers(services: { database: Database; snapshots: Snapshots
     {
       name: 'bootstrap',
       matches: (token) => !isOurs(token) && !looksLikeJwt(token),
-      async authenticate({ accountId, token, now }) {
-        if (token.length < 32) return null;
-        const credential = await services.tokens.find(accountId, token, now);
+      async authenticate(presented) {
+        if (presented.token.length < 32) return null;
+        const credential = await services.tokens.find(presented);
         return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential);
       },
       again: again(services, ['bootstrap']),

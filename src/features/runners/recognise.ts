@@ -19,15 +19,22 @@ interface Known {
 /** A recogniser sees neither path nor body; what the token says of them waits here for the operation. */
 const known = new WeakMap<Caller, Known>();
 
+/** Runners whose tokens were genuine on this node, so that others at their address cannot shut them out. */
+const maxMet = 10_000;
+
 export function runnerRecogniser(services: { readonly database: Database; readonly snapshots: Snapshots }): Recogniser {
+  const met = new Set<string>();
   return {
     name: 'runner',
     matches: isRequestToken,
-    async authenticate({ accountId, token, now }) {
+    async authenticate({ accountId, token, now, admitStranger }) {
       const read = readRequestToken(token);
       if (read === null || read.claims.aud !== accountId || !isUuid(read.claims.iss)) return null;
+      if (!met.has(read.claims.iss)) await admitStranger();
       const runner = await findRunner(services.database.read, accountId, read.claims.iss);
       if (runner === null || runner.state === 'removed' || !isGenuine(read, runner.signingKey, now)) return null;
+      if (met.size >= maxMet && !met.has(runner.id)) met.delete(met.keys().next().value!);
+      met.add(runner.id);
       // A runner goes with its scope.
       if (!(await services.snapshots.world(accountId)).hasScope(runner.scope)) return null;
       const caller = callerOf(runner);

@@ -77,8 +77,10 @@ function contextOf(services: AccountServices, accountId: string, now: Date, acti
 
 const maxKept = 10_000;
 
+export type AccountDirectory = (identifier: string, admitStranger?: () => Promise<void>) => Promise<{ readonly id: string; readonly identifier: string } | null>;
+
 /** Accounts by identifier for the front door, as the database knew them less than a second ago. */
-export function accountDirectory({ database, clock }: Pick<AccountServices, 'database' | 'clock'>): (identifier: string) => Promise<{ id: string; identifier: string } | null> {
+export function accountDirectory({ database, clock }: Pick<AccountServices, 'database' | 'clock'>): AccountDirectory {
   const remembered = createRemembered<AccountRow>({
     clock, maxKept,
     async ask(identifiers) {
@@ -86,8 +88,8 @@ export function accountDirectory({ database, clock }: Pick<AccountServices, 'dat
       return new Map(rows.map((row) => [row.identifier, accountOf(row)]));
     },
   });
-  return async (identifier) => {
-    const account = isIdentifier(identifier) ? await remembered.find(identifier) : null;
+  return async (identifier, admitStranger) => {
+    const account = isIdentifier(identifier) ? await remembered.find(identifier, admitStranger) : null;
     return account === null || account.disabled ? null : account;
   };
 }

@@ -3,15 +3,14 @@
  * of its own; one that only names a registered issuer is counted, and recorded as long as that stays few; for an unknown
  * issuer there is a count and nothing else.
  */
-import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import type { Recorder } from '#features/audit/feature.ts';
-import { Refusal, refusal } from '#kernel/errors.ts';
+import type { Refusal } from '#kernel/errors.ts';
+import { refusal } from '#kernel/errors.ts';
 import type { Act, Call } from '#platform/call.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
-import type { RateRule, Rates } from '#platform/http/limits.ts';
+import type { Rates } from '#platform/http/limits.ts';
+import { createRefusalRate } from '#platform/http/refusal-rate.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Attempt } from './exchange.ts';
 import type { MappingOutcome } from './match.ts';
@@ -43,7 +42,7 @@ const maxIssuers = 10_000;
 const maxOutcomes = 20;
 
 export function createRefusedExchanges(services: RefusalServices): RefusedExchanges {
-  const rule: RateRule = { perSecond: services.refusedExchangesPerMinute / 60, burst: services.refusedExchangesPerMinute };
+  const rate = createRefusalRate(services.rates, { purpose: 'exchange', perMinute: services.refusedExchangesPerMinute });
   const written = new Map<string, { sinceMs: number; rows: number }>();
 
   function mayWrite(key: string): boolean {
@@ -58,10 +57,7 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
   }
 
   return {
-    async admit(address) {
-      if (!(await services.rates.exhausted(rateKey(address), rule))) return;
-      throw refusal('request.rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(1 / rule.perSecond)) });
-    },
+    admit: (address) => rate.admit(address),
     async record(call, attempt, cause) {
       if (!cause.code.startsWith('trust.')) return cause;
       const { issuer, verified } = attempt;
@@ -74,7 +70,7 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
         const context = { accountId: call.account.id, now: call.now, caller: null, address: call.address, requestId: call.requestId, action: 'session.refused' };
         await services.database.transaction((tx) => services.record(tx, context, [actOf(attempt, cause)]));
       }
-      await services.rates.take(rateKey(call.address), rule).catch(unlessRefused);
+      await rate.count(call.address);
       // The one exception tells that the issuer is registered, to nobody while its keys can be had: a workload must know to try again.
       if (cause.code === 'trust.keys_unavailable') return cause;
       return refusal('trust.refused', { because: `${cause.code}: ${cause.because ?? cause.message}`, cause });
@@ -109,19 +105,4 @@ function failuresOf({ mapping, conditions, scopes }: MappingOutcome): unknown {
 
 function checkOf({ evidence }: Refusal): string | undefined {
   return typeof evidence === 'object' && evidence !== null && 'check' in evidence ? (evidence as TokenEvidence).check : undefined;
-}
-
-/** Whoever has an IPv6 address has a /64 of them. */
-function rateKey(address: string): string {
-  const range = isIPv6(address) ? rangeOf(address) : address;
-  return `exchange:${createHash('sha256').update(range).digest('base64url')}`;
-}
-
-function rangeOf(address: string): string {
-  const parsed = ipaddr.process(address);
-  return parsed.kind() === 'ipv4' ? parsed.toString() : parsed.toNormalizedString().split(':').slice(0, 4).join(':');
-}
-
-function unlessRefused(error: unknown): void {
-  if (!(error instanceof Refusal)) throw error;
 }

@@ -2,7 +2,8 @@
 import type { Caller } from '#kernel/caller.ts';
 import type { Check, Decision, Question } from '#kernel/decision.ts';
 import { Refusal, assert, refusal } from '#kernel/errors.ts';
-import type { FieldError } from '#kernel/errors.ts';
+import type { ErrorCode, FieldError } from '#kernel/errors.ts';
+import type { Presented } from '#kernel/manifest.ts';
 import type { AnyOperation, InputOf, InputSchemas } from '#kernel/operation.ts';
 import { Reply, Rerun } from '#kernel/operation.ts';
 import type { ScopePath } from '#kernel/scope.ts';
@@ -36,10 +37,10 @@ export interface AuthorizeInput {
 
 /** What features decide and the platform only asks for; filled in by `app.ts`. */
 export interface Gate {
-  account(identifier: string): Promise<Account | null>;
+  account(identifier: string, admitStranger: () => Promise<void>): Promise<Account | null>;
   /** The confirmed snapshot; refuses rather than hand out old facts. */
   world(accountId: string, minRevision: number | null): Promise<World>;
-  authenticate(request: { accountId: string; token: string; now: Date }): Promise<Caller | null>;
+  authenticate(presented: Presented): Promise<Caller | null>;
   decide(world: World, caller: Caller, question: Question, now: Date): Decision;
   authorize(input: AuthorizeInput): { allowed: true } | { allowed: false; failed: Check; decision?: Decision };
   /** Any live grant at, above or below the scope. */
@@ -69,6 +70,10 @@ export interface RawRequest {
   readonly awaiting: Awaiting;
   /** Made when it is first asked for: most requests log nothing. */
   readonly log: Log;
+  /** Refuses an address that was refused too often. */
+  readonly admitStranger: () => Promise<void>;
+  /** Counts a refusal of somebody unknown. */
+  readonly countStranger: () => Promise<void>;
   /** Takes from the caller's rate. */
   readonly admit: (caller: Caller) => Promise<void>;
   /** Reads parameters, query, body and conditions; refuses what cannot be read. */
@@ -80,14 +85,22 @@ const nobody: Account = { id: '', identifier: '' };
 
 export async function perform(services: PipelineServices, operation: AnyOperation, request: RawRequest): Promise<Reply> {
   const now = services.clock.now();
-  const account = request.accountIdentifier === null ? nobody : await services.gate.account(request.accountIdentifier);
+  const isOpen = operation.access.shape === 'open';
+  // Endpoints of OAuth count their own refusals, by issuer.
+  const bringsCredential = isOpen && operation.method === 'POST' && operation.dialect !== 'oauth';
+  if (bringsCredential || (!isOpen && request.token === null)) await request.admitStranger();
+  const account = request.accountIdentifier === null ? nobody : await services.gate.account(request.accountIdentifier, request.admitStranger);
   const caller = account === null || account === nobody ? null : await authenticate(services, request, account, now);
-  const anonymous = (code: string): void => services.gate.countAnonymous({ accountId: account?.id ?? null, code, address: request.address, operation: operation.name });
-  if (operation.access.shape !== 'open' && caller === null) {
+  const refused = async (code: ErrorCode): Promise<void> => {
+    services.gate.countAnonymous({ accountId: account?.id ?? null, code, address: request.address, operation: operation.name });
+    await request.countStranger();
+  };
+  if (!isOpen && caller === null) {
     const code = request.token === null ? 'credential.missing' : 'credential.invalid';
-    anonymous(code);
+    await refused(code);
     throw refusal(code);
   }
+  if (caller === null && (account === null || request.token !== null)) await request.countStranger();
   if (account === null) throw refusal('access.not_found');
   if (caller !== null) await request.admit(caller);
   const content = request.read();
@@ -97,8 +110,7 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   try {
     return await performFor(services, operation, request, { account, caller, scope, now, content, minRevision: content.minRevision, input });
   } catch (error) {
-    // Endpoints of OAuth count their own, by issuer.
-    if (caller === null && operation.dialect === 'api' && error instanceof Refusal && error.record.status === 401) anonymous(error.code);
+    if (bringsCredential && error instanceof Refusal && error.record.status === 401) await refused(error.code);
     throw error;
   }
 }
@@ -130,7 +142,7 @@ async function performFor(services: PipelineServices, operation: AnyOperation, r
 
 async function authenticate(services: PipelineServices, request: RawRequest, account: Account, now: Date): Promise<Caller | null> {
   if (request.token === null) return null;
-  return services.gate.authenticate({ accountId: account.id, token: request.token, now });
+  return services.gate.authenticate({ accountId: account.id, token: request.token, now, admitStranger: request.admitStranger });
 }
 
 function parseInput(schemas: InputSchemas, content: RequestContent): InputOf<InputSchemas> {

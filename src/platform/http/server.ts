@@ -17,6 +17,8 @@ import { createInFlight } from './in-flight.ts';
 import type { Rates } from './limits.ts';
 import type { PipelineServices, RawRequest } from './pipeline.ts';
 import { perform } from './pipeline.ts';
+import type { RefusalRate } from './refusal-rate.ts';
+import { createRefusalRate } from './refusal-rate.ts';
 import { applyBodyBytes, bearerToken, clientAddress, defaultBodyBytes, readContent, scopeOf } from './request.ts';
 import { createTurns } from './turns.ts';
 
@@ -28,6 +30,7 @@ export interface ServerServices extends PipelineServices {
 
 interface RunningServices extends ServerServices {
   readonly trustedProxies: readonly Network[];
+  readonly strangers: RefusalRate;
 }
 
 export interface HttpServer {
@@ -47,7 +50,8 @@ const unlimited = new Set(['/healthz']);
 
 export function createServer(given: Omit<ServerServices, 'turns'>, operations: readonly AnyOperation[]): HttpServer {
   const trustedProxies = given.config.trustedProxies.map((text) => readNetwork(text)).filter((network) => network !== null);
-  const services: RunningServices = { ...given, turns: createTurns(), trustedProxies };
+  const strangers = createRefusalRate(given.rates, { purpose: 'credential', perMinute: given.config.refusedCredentialsPerMinute });
+  const services: RunningServices = { ...given, turns: createTurns(), trustedProxies, strangers };
   const { config, log } = services;
   const fastify = newFastify(services);
   const inFlight = createInFlight(config.requestTimeoutMs);
@@ -188,14 +192,17 @@ interface Incoming {
 function rawRequest(services: RunningServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
   const { account } = request.params as Record<string, string | undefined>;
   const { requestsPerSecond: perSecond, requestBurst: burst } = services.config;
+  const address = clientAddress(request, services.trustedProxies);
   let log: Log | undefined;
   return {
     requestId: request.id,
     accountIdentifier: levelsOfPath.length === 0 && account === undefined ? null : (account ?? ''),
     scope: scopeOf(request),
     token: bearerToken(request),
-    address: clientAddress(request, services.trustedProxies),
+    address,
     awaiting,
+    admitStranger: () => services.strangers.admit(address),
+    countStranger: () => services.strangers.count(address),
     get log() {
       return (log ??= services.log.child({ requestId: request.id, operation: operation.name }));
     },

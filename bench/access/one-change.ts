@@ -8,12 +8,15 @@ import { AccessLoad } from '../floor/access-load.ts';
 import { interleave, processorSeconds } from '../result.ts';
 import { EntryMaker } from './entries.ts';
 import type { Ask } from './questions.ts';
+import { collect } from './load-time.ts';
 import { questionsOf } from './questions.ts';
 import type { BindingRecord } from './records.ts';
 import type { Figures } from './rates.ts';
 
 const loads = 3;
-const changesPerRound = 4;
+/** On and off again, until this has taken its time. */
+const maxPairs = 50;
+const enoughMs = 200;
 
 interface Toggle {
   readonly name: string;
@@ -28,7 +31,10 @@ export async function measureChange(size: Size): Promise<Figures[]> {
   const bindings = [...source.bindings()];
   const records = { ...source, bindings: () => bindings };
   const world = source.world();
-  const floor = (): number => processorSeconds(() => void new AccessLoad(records)) * 1e3;
+  const floor = (): number => {
+    collect();
+    return processorSeconds(() => void new AccessLoad(records)) * 1e3;
+  };
   const figures: Figures[] = [];
   for (const toggle of toggles(source, world)) {
     const ours = (): number => timeOf(world, source, toggle);
@@ -38,15 +44,18 @@ export async function measureChange(size: Size): Promise<Figures[]> {
 }
 
 function timeOf(world: World, { kinds }: AccessWorld, { name, ask, on, off }: Toggle): number {
+  const start = performance.now();
+  let changes = 0;
   const seconds = processorSeconds(() => {
-    for (let n = 0; n < changesPerRound; n += 1) {
-      const isOn = n % 2 === 0;
+    while (changes < 2 * maxPairs && (changes % 2 === 1 || performance.now() - start < enoughMs)) {
+      const isOn = changes % 2 === 0;
       world.apply([isOn ? on : off], world.revision + 1);
       const { allowed } = evaluate(world, kinds, ask.asker, ask.question, now);
       if (allowed !== isOn) throw new Error(`after a change of a ${name} the next check says ${allowed}`);
+      changes += 1;
     }
   });
-  return (seconds / changesPerRound) * 1e3;
+  return (seconds / changes) * 1e3;
 }
 
 /** Three ways for somebody to get what was refused; the role and the group are in use all over the account. */

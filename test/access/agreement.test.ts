@@ -28,7 +28,7 @@ const parts = 5;
 
 for (let part = 0; part < parts; part++) {
   it(`the engine answers as the contract read naively does, after every change and over every overlay (part ${part + 1}, seed ${seed})`, () => {
-    const wanted = runs(100_000, 4_000_000) / parts;
+    const wanted = runs(100_000, 2_000_000) / parts;
     const counted = { asked: 0, allowed: 0 };
     for (let account = part; counted.asked < wanted; account += parts) {
       const history = new History(kinds, new Random(seed + account * 7_919));

@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import type { CommandRecord, Terminal } from './command-line.ts';
 import { UsageError, table } from './command-line.ts';
 import { accessCommands } from './access-commands.ts';
+import { auditColumns } from './audit-columns.ts';
 import { executionCommands } from './execution-commands.ts';
 import type { ManifestFile, Wrapper } from './manifest-files.ts';
 import { describeErrors, readManifestFiles } from './manifest-files.ts';
@@ -211,7 +212,7 @@ const tokens: CommandRecord[] = [
       };
       if (form.subject_token === '') throw new UsageError(`\`${String(options['tokenFile'])}\` is empty`);
       const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form }).catch((error: unknown) => {
-        if (error instanceof RemoteRefusal) error.message += `\n  an administrator sees why: \`sallyport audit list --request ${error.requestId} --json\``;
+        if (error instanceof RemoteRefusal) error.message += '\n  an administrator sees why: `sallyport token explain`, and for the token of a trusted issuer `sallyport audit list --request`';
         throw error;
       })) as { access_token: string };
       terminal.print(json ? JSON.stringify(answer) : answer.access_token);
@@ -256,12 +257,7 @@ const audits: CommandRecord[] = [
       }
       const page = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/audit?${query}` })) as { items: Record<string, unknown>[]; next: string | null };
       if (json) return terminal.print(JSON.stringify(page));
-      const actor = (item: Record<string, unknown>): string => {
-        const who = item['actor'] as { type: string; path: string | null } | null;
-        return who === null ? '-' : `${who.type}:${who.path ?? '(erased)'}`;
-      };
-      const resource = (item: Record<string, unknown>): string => (item['resource'] as { path: string | null } | null)?.path ?? '';
-      for (const line of table(page.items.map((item) => [String(item['at']), String(item['outcome']), String(item['action']), actor(item), resource(item)]))) terminal.print(line.trimEnd());
+      for (const line of table(page.items.map(auditColumns))) terminal.print(line.trimEnd());
       if (page.next !== null) terminal.warn('there is more; narrow the time or use --json and the cursor');
       return undefined;
     },

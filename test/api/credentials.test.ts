@@ -244,6 +244,16 @@ describe('a token', () => {
     assert.match(asked.text, /from "credential"/, 'the look at the wire sees such questions');
   });
 
+  test('that is none costs no look for what looks like a bootstrap token, where none lives', async () => {
+    const other = await server.addAccount('set_up_long_ago');
+    const ask = () => server.call({ method: 'GET', path: `${other.api}/organizations`, token: randomBytes(32).toString('hex') });
+    problem(await ask(), 401, 'credential.invalid');
+    asked.text = '';
+    for (let i = 0; i < 20; i++) problem(await ask(), 401, 'credential.invalid');
+    const looks = asked.text.match(/from "credential"/g)?.length ?? 0;
+    assert.ok(looks < 20, `${looks} looks: now and then whether one lives`);
+  });
+
   test('that is none opens no transaction when a stranger gives it back', async () => {
     const transactions = (): number => asked.text.match(/start transaction|begin/gi)?.length ?? 0;
     const strangers = 50;

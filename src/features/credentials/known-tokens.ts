@@ -5,13 +5,15 @@ import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import { createRemembered } from '#platform/remembered.ts';
 import type { Credential } from './store.ts';
-import { findUnrevoked } from './store.ts';
+import { accountsWithBootstrap, findUnrevoked } from './store.ts';
 
 const maxKept = 20_000;
 
 export interface KnownTokens {
   /** Null unless there is such a token and it is neither revoked nor expired. */
   find(presented: Presented): Promise<Credential | null>;
+  /** Whether a bootstrap token of the account may live: where none does, text that is no token of ours costs no look. */
+  hasBootstrap(presented: Presented): Promise<boolean>;
   /** Asks about every token again: for after a revocation. */
   doubt(): void;
 }
@@ -24,7 +26,15 @@ export function createKnownTokens({ database, clock }: { readonly database: Data
       return new Map(rows.map((row) => [keyOf(row.credential.accountId, row.hash.toString('base64')), row.credential]));
     },
   });
+  const bootstraps = createRemembered<boolean>({
+    clock, maxKept,
+    async ask(accountIds) {
+      const living = new Set(await accountsWithBootstrap(database.read, accountIds, clock.now()));
+      return new Map(accountIds.map((id) => [id, living.has(id)]));
+    },
+  });
   return {
+    hasBootstrap: async ({ accountId, admitStranger }) => (await bootstraps.find(accountId, admitStranger)) === true,
     async find({ accountId, token, now, admitStranger }) {
       const credential = await remembered.find(keyOf(accountId, hash('sha256', token, 'base64')), admitStranger);
       return credential === null || (credential.expiresAt !== null && credential.expiresAt <= now) ? null : credential;

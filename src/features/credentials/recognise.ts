@@ -27,6 +27,7 @@ export function recognisers(services: { database: Database; snapshots: Snapshots
       matches: (token) => !isOurs(token) && !looksLikeJwt(token),
       async authenticate(presented) {
         if (presented.token.length < 32) return null;
+        if (!(await services.tokens.hasBootstrap(presented))) return presented.admitStranger().then(() => null);
         const credential = await services.tokens.find(presented);
         return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential);
       },

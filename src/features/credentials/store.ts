@@ -48,6 +48,14 @@ export async function findUnrevoked(reader: Reader, wanted: readonly { readonly 
   return rows.map((row) => ({ hash: row.hash, credential: credentialOf(row) }));
 }
 
+/** Those of the accounts in which a bootstrap token lives. */
+export async function accountsWithBootstrap(reader: Reader, accountIds: readonly string[], now: Date): Promise<string[]> {
+  const rows = await reader.selectFrom('credential').select('account_id').distinct()
+    .where('account_id', 'in', accountIds).where('principal_type', '=', 'system').where('principal_uid', '=', 'bootstrap')
+    .where('revoked_at', 'is', null).where('expires_at', '>', now).execute();
+  return rows.map((row) => row.account_id);
+}
+
 export async function findById(reader: Reader, accountId: string, id: string): Promise<Credential | null> {
   const row = await reader.selectFrom('credential').selectAll().where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst();
   return row === undefined ? null : credentialOf(row);

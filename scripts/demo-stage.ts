@@ -5,10 +5,12 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+import type { Document } from 'yaml';
 import { callRemote } from '#platform/remote.ts';
 import type { RemoteAnswer, RemoteRequest } from '#platform/remote.ts';
 import { applicationClient, startOidcProvider, workspaceClient } from '#test/parties/oidc-provider.ts';
-import type { OidcProvider } from '#test/parties/oidc-provider.ts';
+import type { OidcProvider, OutsideIssuer } from '#test/parties/oidc-provider.ts';
 import { startPartner } from '#test/parties/partner.ts';
 import type { Partner } from '#test/parties/partner.ts';
 import { plainEnvironment, startServe } from '#test/serve-process.ts';
@@ -16,8 +18,6 @@ import { detectIsolation } from '../src/runner/detect-isolation.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
-/** Hosts in the example that stand for the reader's own. */
-const placeholders = { identityProvider: 'https://id.example.com', sallyport: 'https://sallyport.example' } as const;
 const partnerAudience = 'https://partner.example';
 
 export const password = 'correct-horse-battery-staple';
@@ -79,7 +79,7 @@ export async function setStage(endings: Endings): Promise<Stage> {
   const server = await ending(endings, startServe({ data, flags }));
   const issuer = `${server.url}/accounts/default`;
   const partner = await ending(endings, startPartner({ issuer, audience: partnerAudience }));
-  const manifests = copyExample(directory, { identityProvider: provider.origin, sallyport: server.url });
+  const manifests = copyExample(directory, { issuers: provider.issuers, audience: issuer });
   return {
     url: server.url, issuer, provider, partner, isolation, manifests,
     file(name, content) {
@@ -117,13 +117,17 @@ async function isolationHere(directory: string): Promise<string> {
   return isolation.kind;
 }
 
-function copyExample(directory: string, hosts: Readonly<Record<keyof typeof placeholders, string>>): string {
+/** The example with the issuers of this machine, whatever the reader has put in their place. */
+function copyExample(directory: string, { issuers, audience }: { issuers: OidcProvider['issuers']; audience: string }): string {
   const copy = join(directory, 'quickstart');
   cpSync(join(repository, 'examples/quickstart'), copy, { recursive: true });
   const path = join(copy, 'issuers.yaml');
-  let text = readFileSync(path, 'utf8');
-  for (const name of ['identityProvider', 'sallyport'] as const) text = text.replaceAll(placeholders[name], hosts[name]);
-  writeFileSync(path, text);
+  const documents = parseAllDocuments(readFileSync(path, 'utf8'));
+  for (const document of documents as Document[]) {
+    document.setIn(['spec', 'issuer'], issuers[document.get('identifier') as OutsideIssuer]);
+    document.setIn(['spec', 'audiences'], [audience]);
+  }
+  writeFileSync(path, documents.map(String).join(''));
   return copy;
 }
 

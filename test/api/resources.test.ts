@@ -120,7 +120,7 @@ const scenarios: readonly Scenario[] = [
   { it: '400 for an unknown query parameter', ask: () => ({ method: 'GET', path: inPayments('service-accounts?limt=3') }), status: 400, code: 'request.invalid', rows: [] },
   { it: '400 for a query parameter given twice', ask: () => ({ method: 'GET', path: inPayments('service-accounts?limit=3&limit=4') }), status: 400, code: 'request.invalid', rows: [] },
   { it: '400 for a page larger than 200', ask: () => ({ method: 'GET', path: inPayments('service-accounts?limit=201') }), status: 400, code: 'request.invalid', rows: [] },
-  { it: '401 without a credential', ask: () => ({ method: 'GET', path: inPayments('service-accounts/ci'), as: null }), status: 401, code: 'credential.missing', headers: { 'www-authenticate': /^Bearer$/ }, rows: [] },
+  { it: '401 without a credential', ask: () => ({ method: 'GET', path: inPayments('service-accounts/ci'), as: null }), status: 401, code: 'credential.missing', headers: { 'www-authenticate': /^Bearer realm="sallyport"$/ }, rows: [] },
   {
     it: '403 for one who may see it and not change it, with one row',
     ask: () => ({ method: 'PUT', path: inPayments('service-accounts/ci'), as: 'viewer', body: { spec } }),

@@ -94,6 +94,7 @@ describe('a session is no more than its mapping says now', () => {
     const plain = ({ status, body, headers }: RemoteAnswer) => ({ status, body: { ...(body as object), instance: null }, challenge: headers['www-authenticate'] });
     assert.equal(answer.status, 401);
     assert.deepEqual(plain(answer), plain(garbage));
+    assert.match(answer.headers['www-authenticate']!, /error="invalid_token"/);
   });
 });
 

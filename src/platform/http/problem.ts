@@ -27,7 +27,7 @@ export function problemOf(error: Refusal, dialect: Dialect, requestId: string): 
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   if (dialect === 'oauth') return oauthProblem(error, requestId, headers);
   if (dialect === 'authzen') return authzenProblem(error, headers);
-  if (record.status === 401) headers['www-authenticate'] = 'Bearer';
+  if (record.status === 401) headers['www-authenticate'] = challenge(error);
   headers['content-type'] = 'application/problem+json';
   return {
     status: record.status,
@@ -50,10 +50,15 @@ export function problemOf(error: Refusal, dialect: Dialect, requestId: string): 
 function authzenProblem(error: Refusal, headers: Record<string, string>): Problem {
   const { status, title } = error.record;
   const isBody = status === 413 || status === 415 || status === 422;
-  if (status === 401) headers['www-authenticate'] = 'Bearer';
+  if (status === 401) headers['www-authenticate'] = challenge(error);
   const [first] = error.errors;
   const text = first === undefined ? (error.say ?? title) : `${first.pointer}: ${first.message}`;
   return { status: isBody ? 400 : status, headers, body: text };
+}
+
+/** RFC 6750 §3: a Bearer challenge has at least one parameter; §3.1: it has no error where there was no token to be wrong. */
+function challenge({ code }: Refusal): string {
+  return code === 'credential.invalid' ? 'Bearer realm="sallyport", error="invalid_token"' : 'Bearer realm="sallyport"';
 }
 
 /** RFC 6749 §5.2: a client that is not authenticated gets 401, every other refusal of a token request 400. */
@@ -61,7 +66,7 @@ function oauthProblem(error: Refusal, requestId: string, headers: Record<string,
   const { record } = error;
   const word = record.oauth ?? (record.status >= 500 ? 'server_error' : 'invalid_request');
   const status = word === 'invalid_token' ? 401 : record.status >= 500 || record.status === 429 ? record.status : 400;
-  if (status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"';
+  if (status === 401) headers['www-authenticate'] = challenge(error);
   headers['cache-control'] = 'no-store';
   const description = error.errors[0] === undefined ? record.title : `${error.errors[0].pointer.slice(1)}: ${error.errors[0].message}`;
   return { status, headers, body: { error: word, error_description: asciiOnly(description), correlation_id: requestId } };

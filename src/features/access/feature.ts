@@ -15,11 +15,11 @@ export { externalTarget, registeredResource } from './external-resource-kind.ts'
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
-export { grantsOf } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant } from './live.ts';
 export { selectorFaults } from './selector-faults.ts';
+export { grantsOf } from './ways.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {

@@ -11,10 +11,11 @@ import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
 import { rangeMeet } from './extent.ts';
 import type { Asker, Grant } from './grants.ts';
-import { grantHas, isLive, waysOf } from './grants.ts';
+import { grantHas, isLive } from './grants.ts';
 import { permissionsOf } from './roles.ts';
 import type { Range } from './schema.ts';
 import { selectsKind } from './selector.ts';
+import { waysOf } from './ways.ts';
 
 /** Permissions over a range; `candidates` holds all it may have, `has` says which. */
 interface Reach {

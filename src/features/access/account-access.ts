@@ -38,8 +38,8 @@ export class AccountAccess implements Follower {
   #meaning = 0;
   #sessionChanges = 0;
   #versions = new Int32Array(16);
-  #engines = new WeakMap<Kinds, Engine>();
-  #lastEngine: Engine | null = null;
+  #engine: Engine | null = null;
+  #engineKinds: Kinds | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -50,7 +50,7 @@ export class AccountAccess implements Follower {
   }
 
   get bytes(): number {
-    return this.scopes.bytes + this.containers.bytes + this.#versions.byteLength + (this.#lastEngine?.bytes ?? 0);
+    return this.scopes.bytes + this.containers.bytes + this.#versions.byteLength + (this.#engine?.bytes ?? 0);
   }
 
   get changes(): number {
@@ -71,12 +71,12 @@ export class AccountAccess implements Follower {
     return this.#versions[subject] ?? 0;
   }
 
-  /** The engine for a set of kinds; the product has one set. */
+  /** The engine for the words of the account: those of the product, of which there is one set, and its own. */
   engine(kinds: Kinds): Engine {
-    let engine = this.#lastEngine?.vocabulary.kinds === kinds ? this.#lastEngine : this.#engines.get(kinds);
-    if (engine === undefined || !engine.vocabulary.isCurrent) this.#engines.set(kinds, (engine = new Engine(this, kinds)));
-    this.#lastEngine = engine;
-    return engine;
+    if (this.#engineKinds === kinds && this.#engine?.vocabulary.isCurrent === true) return this.#engine;
+    this.#engine = new Engine(this, kinds.of(this.world));
+    this.#engineKinds = kinds;
+    return this.#engine;
   }
 
   changed(change: EntryChange): void {
@@ -84,6 +84,7 @@ export class AccountAccess implements Follower {
     if (kind === 'organization' || kind === 'project') this.scopes.changed(change);
     if (kind === 'user_group') this.containers.changed(change);
     if (kind === 'resource_group') this.conditional.changed(change);
+    if (kind === 'resource_type') this.#engine = null;
     const subjects = touchedSubjects(change);
     for (const uid of subjects) this.#move(this.bindings.subjects.find(uid));
     const everybody = touchesEverybody(change, this.bindings);

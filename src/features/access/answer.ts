@@ -45,9 +45,9 @@ export class Answer implements Decision {
   }
 
   #findReasons(): readonly Reason[] {
-    const { rights, kinds, asker, question } = this.#matter;
+    const { rights, tree, kinds, asker, question } = this.#matter;
     const ways = waysOf(rights, asker) ?? [];
-    const asked = askedIn(this.#matter, kinds.permission(question.permission)!.noun);
+    const asked = askedIn(this.#matter, kinds.of(tree).permission(question.permission)!.noun);
     const grant = allowingGrant(ways, asked);
     if (this.allowed) return [grant === null ? { code: 'allowed' } : reasonOf(grant, 'allowed')];
     return grant !== null && !boundsAllow(asker.bounds, asked) ? [reasonOf(grant, 'outside_bounds')] : nearMisses(ways, asked);

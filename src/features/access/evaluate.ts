@@ -47,7 +47,10 @@ export function decide(input: {
 }
 
 function answer(matter: Matter): Decision {
-  const engine = matter.byName || matter.asker.accountId !== matter.rights.accountId ? null : engineOf(matter.rights, matter.kinds, matter.asker);
+  const { rights, tree, kinds, asker, byName } = matter;
+  // A call may make a kind that the engine of before does not know.
+  const needsGrants = byName || asker.accountId !== rights.accountId || (tree !== rights && kinds.of(tree) !== kinds.of(rights));
+  const engine = needsGrants ? null : engineOf(rights, kinds, asker);
   return engine === null ? answerFromGrants(matter) : answerCompiled(engine, matter);
 }
 

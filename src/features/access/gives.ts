@@ -16,7 +16,7 @@ export interface GivenBound {
 }
 
 const bindingKey = Symbol('what bindings give');
-const bindingKinds = ['role_binding', 'role', 'resource_group'];
+const bindingKinds = ['role_binding', 'role', 'resource_group', 'resource_type'];
 const maxKnown = 200_000;
 
 /** What an enabled binding gives whoever it names. One that is disabled gives nothing until somebody enables it. */

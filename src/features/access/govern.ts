@@ -54,7 +54,7 @@ function governed(before: Target | null, after: Target, worldAfter: World, kinds
 }
 
 /** Grants with a condition about the kind. Bindings are looked at only where the condition of their group is met anew. */
-function* conditionalGrants(world: World, before: Entry | null, after: Entry): Generator<Conditional> {
+function* conditionalGrants(world: World, before: Target | null, after: Target): Generator<Conditional> {
   for (const group of conditionalGroups(world, after.kind)) {
     const selectors = conditionalSelectors((group.facts as ResourceGroupFacts).resources, after.kind);
     if (!selectors.some((selector) => matchesNewly(selector, before, after))) continue;

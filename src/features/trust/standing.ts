@@ -29,7 +29,7 @@ export interface SessionInForce {
 
 const standingKey = Symbol('trust standing of sessions');
 /** All that a standing is made from: what grants mean, and whether their scopes are there. */
-const standingKinds = ['trusted_issuer', 'claim_mapping', 'role', 'resource_group', 'organization', 'project'];
+const standingKinds = ['trusted_issuer', 'claim_mapping', 'role', 'resource_group', 'resource_type', 'organization', 'project'];
 const dead: Standing = { lives: false, mayAdminister: false };
 
 export function standingOf(world: World, kinds: Kinds, inForce: SessionInForce, now: Date): Standing {

@@ -74,7 +74,7 @@ export class BindingShelf implements Shelf {
   }
 
   get(uid: string): Entry | undefined {
-    const row = this.#rowOf(uid);
+    const row = this.#rowWanted(uid, writeUid(uid, this.#wanted, 0));
     return row < 0 ? undefined : this.entry(row);
   }
 
@@ -103,12 +103,13 @@ export class BindingShelf implements Shelf {
   }
 
   put(entry: Entry): void {
-    this.remove(entry.uid);
+    const isWords = writeUid(entry.uid, this.#wanted, 0);
+    this.#removeRow(this.#rowWanted(entry.uid, isWords));
     const row = this.#free.pop() ?? this.#rows++;
     this.#makeRoom(row);
     const facts = entry.facts as BindingFacts;
     const path = this.paths.number(entry.scope);
-    const isWords = writeUid(entry.uid, this.#uids, 4 * row);
+    for (let i = 0; i < 4; i++) this.#uids[4 * row + i] = this.#wanted[i]!;
     const isShort = this.#identifiers.set(row, entry.identifier);
     const isBare = isWords && isShort && entry.name === null && isEmpty(entry.tags) && isEmpty(entry.attributes);
     if (!isBare) {
@@ -134,7 +135,10 @@ export class BindingShelf implements Shelf {
   }
 
   remove(uid: string): void {
-    const row = this.#rowOf(uid);
+    this.#removeRow(this.#rowWanted(uid, writeUid(uid, this.#wanted, 0)));
+  }
+
+  #removeRow(row: number): void {
     if (row < 0) return;
     const path = this.#cells[5 * row + 3]!;
     if (this.#isListed(row)) {
@@ -144,7 +148,8 @@ export class BindingShelf implements Shelf {
     }
     this.#byScope.remove(path, row);
     this.#byPlace.remove(hashText(this.#identifier(row), path), row);
-    this.#byUid.remove(this.#aside.get(row)?.uid === uid ? hashText(uid, 0) : hashUid(this.#uids, 4 * row), row);
+    const text = this.#aside.get(row)?.uid ?? null;
+    this.#byUid.remove(text === null ? hashUid(this.#uids, 4 * row) : hashText(text, 0), row);
     this.#identifiers.forget(row);
     this.#aside.delete(row);
     this.#expires.delete(row);
@@ -214,8 +219,8 @@ export class BindingShelf implements Shelf {
     };
   }
 
-  #rowOf(uid: string): number {
-    const isWords = writeUid(uid, this.#wanted, 0);
+  /** The row of a uid, whose words are in `#wanted` if it is made of words. */
+  #rowWanted(uid: string, isWords: boolean): number {
     const hash = isWords ? hashUid(this.#wanted, 0) : hashText(uid, 0);
     for (let at = this.#byUid.first(hash); at >= 0; at = this.#byUid.after(at, hash)) {
       const row = this.#byUid.row(at);

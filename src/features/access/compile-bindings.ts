@@ -5,6 +5,7 @@
 import { depthOf } from '#kernel/scope.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { AccountAccess } from './account-access.ts';
+import { contextOfPerson } from './asker-values.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
 import { GrantFold } from './compiled-grants.ts';
 import { isNamersRange } from './extent.ts';
@@ -59,7 +60,7 @@ export class BindingCompiler {
       this.#addRows(fold, entry);
       return bindings.subjects.number(entry.uid);
     });
-    return { grants: fold.compiled(), subjects };
+    return { grants: fold.compiled(contextOfPerson(person)), subjects };
   }
 
   #addRows(fold: GrantFold, subject: Entry): void {

@@ -1,11 +1,12 @@
 /** Grants that were made as objects, folded: those of sessions, which are few. */
+import type { MatchContext } from '#kernel/matcher.ts';
 import { GrantFold } from './compiled-grants.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
 import type { Grant } from './grants.ts';
 import type { ScopeTree } from './scope-tree.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-export function foldGrants(grants: readonly Grant[], vocabulary: Vocabulary, scopes: ScopeTree): CompiledGrants {
+export function foldGrants(grants: readonly Grant[], context: MatchContext, { vocabulary, scopes }: { readonly vocabulary: Vocabulary; readonly scopes: ScopeTree }): CompiledGrants {
   const fold = new GrantFold(vocabulary);
   for (const { disabled, role, extents, expiresAtMs } of grants) {
     if (disabled) continue;
@@ -14,5 +15,5 @@ export function foldGrants(grants: readonly Grant[], vocabulary: Vocabulary, sco
       fold.add({ permissions, scope: scopes.node(scope), includesBelow: includeChildScopes, resources, onlyKind: null, expiresAtMs });
     }
   }
-  return fold.compiled();
+  return fold.compiled(context);
 }

@@ -11,7 +11,6 @@ import type { MatchContext } from '#kernel/matcher.ts';
 import type { BitSets } from './bit-sets.ts';
 import { emptySet } from './bit-sets.ts';
 import type { ScopeNode } from './scope-tree.ts';
-
 import type { CompiledSelector, Resources } from './selector.ts';
 import { selectorMatches } from './selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
@@ -37,33 +36,39 @@ export class CompiledGrants {
   readonly #mask: number;
   readonly #limited: readonly (readonly Limited[])[];
   readonly #sets: BitSets;
+  readonly #context: MatchContext;
   readonly bytes: number;
 
-  constructor(cells: ReadonlyMap<number, Cell>, sets: BitSets) {
+  /** `context`: what conditions can read of who asks. */
+  constructor(cells: ReadonlyMap<number, Cell>, sets: BitSets, context: MatchContext) {
     let places = 2;
     while (3 * cells.size > 2 * places) places *= 2;
     this.#cells = new Int32Array(4 * places);
     this.#mask = places - 1;
     this.#sets = sets;
+    this.#context = context;
     const limited: Limited[][] = [];
     for (const [scope, cell] of cells) {
       let at = place(scope) & this.#mask;
       while (this.#cells[4 * at] !== 0) at = (at + 1) & this.#mask;
       const index = cell.limited === null ? 0 : limited.push(cell.limited);
-      this.#cells.set([scope + 1, cell.here, cell.below, index], 4 * at);
+      this.#cells[4 * at] = scope + 1;
+      this.#cells[4 * at + 1] = cell.here;
+      this.#cells[4 * at + 2] = cell.below;
+      this.#cells[4 * at + 3] = index;
     }
     this.#limited = limited;
     this.bytes = 200 + this.#cells.byteLength + limited.reduce((sum, list) => sum + 40 + 72 * list.length, 0);
   }
 
   /** True when one grant alone gives the permission to the resource, which lies in `scope`. */
-  gives(bit: number, scope: ScopeNode, target: Target, nowMs: number, context: MatchContext): boolean {
+  gives(bit: number, scope: ScopeNode, target: Target, nowMs: number): boolean {
     for (let at: ScopeNode | null = scope; at !== null; at = at.parent) {
       const cell = this.#find(at.number);
       if (cell < 0) continue;
       if (this.#sets.has(this.#cells[cell + (at === scope ? 1 : 2)]!, bit)) return true;
       const limited = this.#cells[cell + 3]!;
-      if (limited !== 0 && this.#limitedGives(this.#limited[limited - 1]!, bit, at !== scope, target, nowMs, context)) return true;
+      if (limited !== 0 && this.#limitedGives(this.#limited[limited - 1]!, bit, at !== scope, target, nowMs)) return true;
     }
     return false;
   }
@@ -87,10 +92,10 @@ export class CompiledGrants {
     }
   }
 
-  #limitedGives(list: readonly Limited[], bit: number, isAbove: boolean, target: Target, nowMs: number, context: MatchContext): boolean {
+  #limitedGives(list: readonly Limited[], bit: number, isAbove: boolean, target: Target, nowMs: number): boolean {
     for (const one of list) {
       if ((isAbove && !one.includesBelow) || !this.#sets.has(one.permissions, bit) || !isInTime(one, nowMs)) continue;
-      if (one.selector === null || selectorMatches(one.selector, target, context)) return true;
+      if (one.selector === null || selectorMatches(one.selector, target, this.#context)) return true;
     }
     return false;
   }
@@ -126,8 +131,8 @@ export class GrantFold {
     }
   }
 
-  compiled(): CompiledGrants {
-    return new CompiledGrants(this.#cells, this.#vocabulary.sets);
+  compiled(context: MatchContext): CompiledGrants {
+    return new CompiledGrants(this.#cells, this.#vocabulary.sets, context);
   }
 
   #addSelector(

@@ -1,7 +1,6 @@
 /** What callers of one account hold, compiled against one set of kinds, when it is first asked for. */
 import type { WorkloadEvidence } from '#kernel/caller.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import type { MatchContext } from '#kernel/matcher.ts';
 import type { AccountAccess } from './account-access.ts';
 import { foldGrants } from './compile-grants.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
@@ -11,11 +10,8 @@ import { HeldPeople } from './held-people.ts';
 import type { ScopeNode } from './scope-tree.ts';
 import { Vocabulary } from './vocabulary.ts';
 
-/** A way whose lists are folded; a grant of each list must give what is asked. */
-export interface CompiledWay {
-  readonly lists: readonly CompiledGrants[];
-  readonly context: MatchContext;
-}
+/** The lists of a way, folded; a grant of each must give what is asked. */
+export type CompiledWay = readonly CompiledGrants[];
 
 export class Engine {
   readonly vocabulary: Vocabulary;
@@ -70,6 +66,8 @@ export class Engine {
   }
 
   #compiled(ways: readonly Way[]): readonly CompiledWay[] {
-    return ways.map(({ lists, context }) => ({ lists: lists.map((list) => foldGrants(list, this.vocabulary, this.#account.scopes)), context }));
+    const { vocabulary } = this;
+    const { scopes } = this.#account;
+    return ways.map(({ lists, context }) => lists.map((list) => foldGrants(list, context, { vocabulary, scopes })));
   }
 }

@@ -7,7 +7,6 @@
  */
 import type { Decision, Question, ReasonCode } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { noClaims } from '#kernel/matcher.ts';
 import type { World } from '#kernel/world.ts';
 import type { Matter } from './answer.ts';
 import { Answer, allowingGrant, askedIn } from './answer.ts';
@@ -66,7 +65,7 @@ function answerCompiled(engine: Engine, matter: Matter): Decision {
   if (scope === null) return denied(rights, 'unknown_scope');
   const own = permission.opensScopes ? ownScope(target) : null;
   const places = { scope, own: own === null ? null : scopeOf(engine, matter, own) };
-  const isGiven = 'gives' in held ? gives(held, permission, matter, places, noClaims) : held.some((way) => wayGives(way, permission, matter, places));
+  const isGiven = 'gives' in held ? gives(held, permission, matter, places) : held.some((way) => way.every((list) => gives(list, permission, matter, places)));
   const allowed = isGiven && (asker.bounds === 'principal' || boundsAllow(asker.bounds, askedIn(matter, permission.noun)));
   return new Answer(allowed, matter);
 }
@@ -92,13 +91,9 @@ function scopeOf(engine: Engine, { rights, tree }: Matter, path: string): ScopeN
   return node !== undefined && node.exists ? node : null;
 }
 
-function wayGives(way: CompiledWay, permission: Permission, matter: Matter, places: Places): boolean {
-  return way.lists.every((list) => gives(list, permission, matter, places, way.context));
-}
-
-function gives(grants: CompiledGrants, { bit }: Permission, { question, nowMs }: Matter, { scope, own }: Places, context: CompiledWay['context']): boolean {
+function gives(grants: CompiledGrants, { bit }: Permission, { question, nowMs }: Matter, { scope, own }: Places): boolean {
   const { target } = question;
-  return grants.gives(bit, scope, target, nowMs, context) || (own !== null && grants.gives(bit, own, target, nowMs, context));
+  return grants.gives(bit, scope, target, nowMs) || (own !== null && grants.gives(bit, own, target, nowMs));
 }
 
 function answerFromGrants(matter: Matter): Decision {

@@ -1,6 +1,7 @@
 /** What callers of one account hold, compiled against one set of kinds, when it is first asked for. */
 import type { WorkloadEvidence } from '#kernel/caller.ts';
 import type { Kinds } from '#kernel/kind.ts';
+import type { ScopePath } from '#kernel/scope.ts';
 import type { AccountAccess } from './account-access.ts';
 import { foldGrants } from './compile-grants.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
@@ -35,6 +36,11 @@ export class Engine {
     return this.#people.find(type, uid);
   }
 
+  /** Scopes in which something is given to a person now. */
+  *liveScopes(type: 'user' | 'service_account', uid: string, nowMs: number): Generator<ScopePath> {
+    for (const number of this.person(type, uid)?.liveScopes(nowMs) ?? []) yield this.#account.scopes.numbered(number).path;
+  }
+
   /** Uids of a person and its groups; none of one whom nothing is compiled for. */
   subjectsOf(person: 'user' | 'service_account', uid: string): readonly string[] {
     this.person(person, uid);
@@ -56,12 +62,12 @@ export class Engine {
     return this.#compiled(bootstrapWays(this.#account.world));
   }
 
-  scope(path: string): ScopeNode | undefined {
+  scope(path: ScopePath): ScopeNode | undefined {
     return this.#account.scopes.find(path);
   }
 
   /** For a scope that the world does not have, or not yet. */
-  passingScope(path: string): ScopeNode {
+  passingScope(path: ScopePath): ScopeNode {
     return this.#account.scopes.passing(path);
   }
 

@@ -8,6 +8,7 @@ import { resourceTypeKind } from './resource-type-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
+export { shelveBindings } from './account-access.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';

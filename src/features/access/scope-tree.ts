@@ -21,6 +21,7 @@ const maxMissing = 20_000;
 
 export class ScopeTree {
   readonly #nodes = new Map<ScopePath, ScopeNode>();
+  readonly #numbered = new Map<number, ScopeNode>();
   #next = 0;
   #missing = 0;
 
@@ -30,7 +31,7 @@ export class ScopeTree {
   }
 
   get bytes(): number {
-    return this.#nodes.size * 200;
+    return this.#nodes.size * 240;
   }
 
   /** True when nodes that stand for nothing are so many that whoever compiled with them should start again. */
@@ -48,9 +49,15 @@ export class ScopeTree {
     if (node === undefined) {
       node = this.#made(path, this.#next++);
       this.#nodes.set(path, node);
+      this.#numbered.set(node.number, node);
       this.#missing += 1;
     }
     return node;
+  }
+
+  /** Of a node that has not been forgotten. */
+  numbered(number: number): ScopeNode {
+    return this.#numbered.get(number)!;
   }
 
   /** A node to walk up from, for a scope that a call makes: not kept, and in nothing compiled unless by its path. */
@@ -67,7 +74,11 @@ export class ScopeTree {
   /** Nodes that were handed out must be forgotten with it. */
   forgetMissing(): void {
     const above = new Set([...this.#nodes.values()].map((node) => (node.exists ? node.parent : null)));
-    for (const [path, node] of this.#nodes) if (!node.exists && !above.has(node)) this.#nodes.delete(path);
+    for (const [path, node] of this.#nodes) {
+      if (node.exists || above.has(node)) continue;
+      this.#nodes.delete(path);
+      this.#numbered.delete(node.number);
+    }
     this.#missing = [...above].filter((node) => node?.exists === false).length;
   }
 

@@ -7,8 +7,8 @@ import { rightsKinds, sessionKinds } from './touched.ts';
 
 const peopleKey = Symbol('access ways of people');
 const sessionsKey = Symbol('access ways of sessions');
-/** A call asks about its caller, and perhaps about some others. */
-const maxPeople = 64;
+/** About 30 KB each with a hundred grants. */
+const maxPeople = 500;
 
 /** Null = nobody this account knows, or somebody disabled. */
 export function waysOf(world: World, asker: Asker): readonly Way[] | null {

@@ -11,7 +11,7 @@ import type { PrincipalFacts } from './schema.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** Of one account. */
-export const maxHeldBytes = 512 * 1024 * 1024;
+const maxHeldBytes = 512 * 1024 * 1024;
 
 interface Held {
   readonly type: string;

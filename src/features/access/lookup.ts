@@ -36,7 +36,7 @@ export function bindingsOfResourceGroup(world: World, groupUid: string): readonl
 }
 
 /** In no order. Bindings with a reference that dangles are in none of these lists. */
-export function* bindingsBy(world: World, by: ListedBy, uid: string): Generator<Entry> {
+function* bindingsBy(world: World, by: ListedBy, uid: string): Generator<Entry> {
   if (world.base === null) {
     const { bindings } = accountAccess(world);
     for (let row = bindings.first(by, uid); row >= 0; row = bindings.after(by, row)) yield bindings.entry(row);

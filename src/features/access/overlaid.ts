@@ -15,7 +15,8 @@ const touchedKey = Symbol('access touched by an overlay');
 export function engineOf(world: World, kinds: Kinds, asker: Pick<Asker, 'principal'>): Engine | null {
   if (world.base === null) return accountAccess(world).engine(kinds);
   const engine = engineOf(world.base, kinds, asker);
-  if (engine === null) return null;
+  // A kind that the overlay makes or takes away is in nothing compiled.
+  if (engine === null || kinds.of(world) !== engine.vocabulary.kinds) return null;
   const { principal } = asker;
   const isPerson = principal.type === 'user' || principal.type === 'service_account';
   if (!world.changesAny(isPerson ? rightsKinds : sessionKinds)) return engine;

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Shelf } from './shelf.ts';
 import { EntriesByPlace } from './shelf.ts';
-import type { Entry, EntryChange } from './world.ts';
+import type { EntryChange } from './follower.ts';
+import type { Entry } from './world.ts';
 import { World } from './world.ts';
 
 function entry(kind: string, scope: string, identifier: string, uid = `${kind} ${scope} ${identifier}`): Entry {

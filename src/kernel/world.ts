@@ -4,6 +4,7 @@
  * what its changes cost, whatever the size of the world.
  */
 import { assert } from './errors.ts';
+import type { Follower } from './follower.ts';
 import type { Scalar } from './matcher.ts';
 import type { ScopePath } from './scope.ts';
 import { accountScope, childScope, contains, levelOf, resourcePath } from './scope.ts';
@@ -24,20 +25,6 @@ export interface Entry {
 }
 
 export type WorldChange = { readonly put: Entry } | { readonly remove: string };
-
-/** One entry before and after a change; one of both is there. */
-export interface EntryChange {
-  readonly before: Entry | undefined;
-  readonly after: Entry | undefined;
-}
-
-/** Something computed from a world that brings itself up to date instead of being made again. */
-export interface Follower {
-  /** Held in memory, about. */
-  readonly bytes: number;
-  /** Called for every change, when the world has it already. */
-  changed(change: EntryChange): void;
-}
 
 interface Derived {
   readonly kinds: readonly string[];

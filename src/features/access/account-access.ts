@@ -7,7 +7,8 @@
  * - `changes` moves with any of them: where it has not moved, nothing has to be compared.
  */
 import type { Kinds } from '#kernel/kind.ts';
-import type { EntryChange, Follower, World } from '#kernel/world.ts';
+import type { EntryChange, Follower } from '#kernel/follower.ts';
+import type { World } from '#kernel/world.ts';
 import { BindingShelf } from './binding-shelf.ts';
 import { grown } from './columns.ts';
 import { ConditionalGroups } from './conditional-groups.ts';

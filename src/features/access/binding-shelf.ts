@@ -16,7 +16,9 @@ import { Interned } from './interned.ts';
 import { RowLists } from './row-lists.ts';
 import { RowTable } from './row-table.ts';
 import type { BindingFacts, Subject } from './schema.ts';
-import { hashText, hashUid, readUid, writeUid } from './uid-words.ts';
+import { UidColumn } from './uid-column.ts';
+import type { WantedUid } from './uid-column.ts';
+import { hashText } from './uid-words.ts';
 
 /** What few bindings have. */
 interface Aside {
@@ -51,14 +53,12 @@ export class BindingShelf implements Shelf {
   readonly #byScope = new RowLists();
   readonly #byUid = new RowTable();
   readonly #byPlace = new RowTable();
+  readonly #uids = new UidColumn();
   readonly #identifiers = new IdentifierBytes();
   readonly #aside = new Map<number, Aside>();
   readonly #expires = new Map<number, number>();
   readonly #free: number[] = [];
-  readonly #wanted = new Uint32Array(4);
   #rows = 0;
-  /** Four words a row. */
-  #uids = new Uint32Array(64);
   /** Subject, role, resource group, scope, version: five cells a row; -1 = dangles. */
   #cells = new Int32Array(80);
   #flags = new Uint8Array(16);
@@ -68,13 +68,14 @@ export class BindingShelf implements Shelf {
   }
 
   get bytes(): number {
-    const parts = [this.subjects, this.roles, this.resourceGroups, this.paths, ...Object.values(this.#lists), this.#byScope, this.#byUid, this.#byPlace, this.#identifiers];
-    const columns = this.#uids.byteLength + this.#cells.byteLength + this.#flags.byteLength;
+    const words = [this.subjects, this.roles, this.resourceGroups, this.paths];
+    const parts = [...words, ...Object.values(this.#lists), this.#byScope, this.#byUid, this.#byPlace, this.#uids, this.#identifiers];
+    const columns = this.#cells.byteLength + this.#flags.byteLength;
     return columns + parts.reduce((sum, part) => sum + part.bytes, 0) + 256 * this.#aside.size + 64 * this.#expires.size + 8 * this.#free.length;
   }
 
   get(uid: string): Entry | undefined {
-    const row = this.#rowWanted(uid, writeUid(uid, this.#wanted, 0));
+    const row = this.#rowOf(this.#uids.wanted(uid));
     return row < 0 ? undefined : this.entry(row);
   }
 
@@ -103,18 +104,18 @@ export class BindingShelf implements Shelf {
   }
 
   put(entry: Entry): void {
-    const isWords = writeUid(entry.uid, this.#wanted, 0);
-    this.#removeRow(this.#rowWanted(entry.uid, isWords));
+    const uid = this.#uids.wanted(entry.uid);
+    this.#removeRow(this.#rowOf(uid));
     const row = this.#free.pop() ?? this.#rows++;
     this.#makeRoom(row);
     const facts = entry.facts as BindingFacts;
     const path = this.paths.number(entry.scope);
-    for (let i = 0; i < 4; i++) this.#uids[4 * row + i] = this.#wanted[i]!;
+    this.#uids.set(row, uid);
     const isShort = this.#identifiers.set(row, entry.identifier);
-    const isBare = isWords && isShort && entry.name === null && isEmpty(entry.tags) && isEmpty(entry.attributes);
+    const isBare = uid.isWords && isShort && entry.name === null && Object.keys(entry.tags).length + Object.keys(entry.attributes).length === 0;
     if (!isBare) {
       const { name, tags, attributes } = entry;
-      this.#aside.set(row, { uid: isWords ? null : entry.uid, identifier: isShort ? null : entry.identifier, name, tags, attributes });
+      this.#aside.set(row, { uid: uid.isWords ? null : entry.uid, identifier: isShort ? null : entry.identifier, name, tags, attributes });
     }
     if (facts.expiresAtMs !== null) this.#expires.set(row, facts.expiresAtMs);
     this.#flags[row] = (facts.principal === null ? 0 : subjectTypes.indexOf(facts.principal.type))
@@ -125,7 +126,7 @@ export class BindingShelf implements Shelf {
     cells[5 * row + 2] = facts.resourceGroupUid === null ? -1 : this.resourceGroups.number(facts.resourceGroupUid);
     cells[5 * row + 3] = path;
     cells[5 * row + 4] = entry.version;
-    this.#byUid.add(isWords ? hashUid(this.#uids, 4 * row) : hashText(entry.uid, 0), row);
+    this.#byUid.add(uid.hash, row);
     this.#byPlace.add(hashText(entry.identifier, path), row);
     this.#byScope.add(path, row);
     if (!this.#isListed(row)) return;
@@ -135,7 +136,7 @@ export class BindingShelf implements Shelf {
   }
 
   remove(uid: string): void {
-    this.#removeRow(this.#rowWanted(uid, writeUid(uid, this.#wanted, 0)));
+    this.#removeRow(this.#rowOf(this.#uids.wanted(uid)));
   }
 
   #removeRow(row: number): void {
@@ -149,7 +150,7 @@ export class BindingShelf implements Shelf {
     this.#byScope.remove(path, row);
     this.#byPlace.remove(hashText(this.#identifier(row), path), row);
     const text = this.#aside.get(row)?.uid ?? null;
-    this.#byUid.remove(text === null ? hashUid(this.#uids, 4 * row) : hashText(text, 0), row);
+    this.#byUid.remove(text === null ? this.#uids.hash(row) : hashText(text, 0), row);
     this.#identifiers.forget(row);
     this.#aside.delete(row);
     this.#expires.delete(row);
@@ -195,7 +196,7 @@ export class BindingShelf implements Shelf {
   entry(row: number): Entry {
     const aside = this.#aside.get(row);
     return {
-      uid: aside?.uid ?? readUid(this.#uids, 4 * row),
+      uid: aside?.uid ?? this.#uids.get(row),
       kind: 'role_binding',
       scope: this.paths.word(this.path(row)),
       identifier: this.#identifier(row),
@@ -219,19 +220,14 @@ export class BindingShelf implements Shelf {
     };
   }
 
-  /** The row of a uid, whose words are in `#wanted` if it is made of words. */
-  #rowWanted(uid: string, isWords: boolean): number {
-    const hash = isWords ? hashUid(this.#wanted, 0) : hashText(uid, 0);
-    for (let at = this.#byUid.first(hash); at >= 0; at = this.#byUid.after(at, hash)) {
+  /** -1 = there is none. */
+  #rowOf(uid: WantedUid): number {
+    for (let at = this.#byUid.first(uid.hash); at >= 0; at = this.#byUid.after(at, uid.hash)) {
       const row = this.#byUid.row(at);
-      if (isWords ? this.#hasWanted(row) : this.#aside.get(row)?.uid === uid) return row;
+      const text = (this.#flags[row]! & asideBit) === 0 ? null : this.#aside.get(row)!.uid;
+      if (uid.isWords ? text === null && this.#uids.is(row, uid) : text === uid.text) return row;
     }
     return -1;
-  }
-
-  #hasWanted(row: number): boolean {
-    for (let i = 0; i < 4; i++) if (this.#uids[4 * row + i] !== this.#wanted[i]) return false;
-    return (this.#flags[row]! & asideBit) === 0 || this.#aside.get(row)!.uid === null;
   }
 
   #identifier(row: number): string {
@@ -249,13 +245,7 @@ export class BindingShelf implements Shelf {
 
   #makeRoom(row: number): void {
     if (row < this.#flags.length) return;
-    this.#uids = grown(this.#uids, 4 * (row + 1));
     this.#cells = grown(this.#cells, 5 * (row + 1));
     this.#flags = grown(this.#flags, row + 1);
   }
-}
-
-function isEmpty(record: object): boolean {
-  for (const _ in record) return false;
-  return true;
 }

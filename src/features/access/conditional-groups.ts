@@ -1,5 +1,6 @@
 /** Resource groups by the kinds their conditions are about: few of many, and every change of a tag asks for them. */
-import type { Entry, EntryChange } from '#kernel/world.ts';
+import type { EntryChange } from '#kernel/follower.ts';
+import type { Entry } from '#kernel/world.ts';
 import type { ResourceGroupFacts } from './schema.ts';
 import { conditionalSelectors } from './selector.ts';
 

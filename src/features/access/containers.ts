@@ -2,7 +2,8 @@
  * Which groups name whom as a member: the other direction of `members`, kept up to date group by group. Members that are
  * not there, or that the group does not count for, are in it too; `memberships` leaves them out.
  */
-import type { Entry, EntryChange } from '#kernel/world.ts';
+import type { EntryChange } from '#kernel/follower.ts';
+import type { Entry } from '#kernel/world.ts';
 import type { GroupFacts, Subject } from './schema.ts';
 
 const none: readonly string[] = [];

@@ -4,7 +4,8 @@
  */
 import type { ScopePath } from '#kernel/scope.ts';
 import { accountScope, depthOf, levelOf, parentOf } from '#kernel/scope.ts';
-import type { EntryChange, World } from '#kernel/world.ts';
+import type { EntryChange } from '#kernel/follower.ts';
+import type { World } from '#kernel/world.ts';
 import { openedScope } from '#kernel/world.ts';
 
 export interface ScopeNode {

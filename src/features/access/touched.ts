@@ -1,5 +1,6 @@
 /** Whose rights a change may alter: what is compiled for others stays. */
-import type { Entry, EntryChange } from '#kernel/world.ts';
+import type { EntryChange } from '#kernel/follower.ts';
+import type { Entry } from '#kernel/world.ts';
 import type { BindingShelf } from './binding-shelf.ts';
 import type { BindingFacts, GroupFacts } from './schema.ts';
 

@@ -1,6 +1,6 @@
 /** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
 import { createHmac } from 'node:crypto';
-import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone } from '#features/access/feature.ts';
+import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, shelveBindings } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createKnownTokens, credentialsFeature } from '#features/credentials/feature.ts';
@@ -112,7 +112,7 @@ export function createApp(services: AppServices): App {
   const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
   const record = createRecorder(randomness);
   const refusals = createRefusalCounts({ database, clock, randomness, record });
-  const snapshots = createSnapshots({ database, kinds, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs, maxEntries: config.snapshotEntries });
+  const snapshots = createSnapshots({ database, kinds, shelve: shelveBindings, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs, maxEntries: config.snapshotEntries });
   const cursors = createCursors(createHmac('sha256', services.rootKey.bytes).update('cursors').digest());
   const rates = createRates(database, clock);
   const rules: ChangeRules = {

@@ -90,8 +90,6 @@ export function collectionOf(name: string): string {
   return words.endsWith('y') ? `${words.slice(0, -1)}ies` : `${words}s`;
 }
 
-const accountWords = Symbol('words of an account');
-
 /** All nouns and kinds of the product, by each of their names. */
 export class Kinds {
   readonly #nouns = new Map<string, Noun>();
@@ -141,12 +139,12 @@ export class Kinds {
 
   /** The words of one account: those of the product and the external kinds it has declared. */
   of(world: World): Kinds {
-    if (world.list('resource_type').next().done === true) return this;
-    return world.derive(accountWords, () => this.#with(world));
+    return world.derive(this, ['resource_type'], (from) => this.#with(from));
   }
 
   #with(world: World): Kinds {
     const declared = [...world.list('resource_type')].map((entry) => (entry.facts as ResourceTypeFacts).noun);
+    if (declared.length === 0) return this;
     const nouns = [...this.#nouns.values()].filter((noun) => !this.#kinds.has(noun.name));
     // A word the product took later stays the product's.
     return new Kinds([...nouns, ...declared.filter((noun) => !this.#nouns.has(noun.name))], [...this.#kinds.values()]);

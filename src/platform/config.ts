@@ -36,7 +36,7 @@ const settings = z.strictObject({
   maxInFlight: z.coerce.number().int().min(1).max(100_000).default(1_000).describe('requests worked on at the same time'),
   requestTimeoutMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('longest time one request may take'),
   staleAfterMs: z.coerce.number().int().min(100).max(10_000).default(2_000).describe('a node that could not confirm its access facts for so long refuses'),
-  snapshotEntries: z.coerce.number().int().min(1).max(100_000_000).default(2_000_000).describe('resources of all accounts held in memory, about 1 KiB each; accounts used longest ago make room'),
+  snapshotEntries: z.coerce.number().int().min(1).max(100_000_000).default(2_000_000).describe('KiB of memory for the resources of all accounts: about 1 for each, an eighth for a role binding, and what is compiled of them; accounts used longest ago make room'),
   accessPollMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often a node looks for changes of access'),
   sequencerMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often committed audit rows are numbered'),
   leaseMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('how long a runner holds an attempt without a heartbeat'),

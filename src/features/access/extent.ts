@@ -67,7 +67,8 @@ export function printExtent(extent: CompiledExtent): Extent {
   return { scope, includeChildScopes, resources: sourceOf(extent.resources) };
 }
 
-function isNamersRange(ranges: readonly Range[] | NamersRange): ranges is NamersRange {
+/** True for built-in groups. */
+export function isNamersRange(ranges: readonly Range[] | NamersRange): ranges is NamersRange {
   return !Array.isArray(ranges);
 }
 

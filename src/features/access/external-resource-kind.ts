@@ -46,10 +46,10 @@ export function registeredResource(world: World, kind: string, scope: ScopePath,
 }
 
 function registered(world: World): ReadonlyMap<string, Entry> {
-  return world.derive(registeredKey, () => {
+  return world.derive(registeredKey, ['external_resource', 'resource_type'], (from) => {
     const found = new Map<string, Entry>();
-    for (const entry of world.list('external_resource')) {
-      const target = externalTarget(world, entry);
+    for (const entry of from.list('external_resource')) {
+      const target = externalTarget(from, entry);
       if (target !== null) found.set(keyOf(target.kind, target.scope, target.identifier!), entry);
     }
     return found;
@@ -83,9 +83,9 @@ function typeFaults({ scope, spec, refs }: CheckedDraft<ExternalResourceSpec>, a
 /** Two that say different things of one resource would leave the answer to chance. */
 function twinFaults({ scope, identifier, spec, refs }: CheckedDraft<ExternalResourceSpec>, after: World): FieldError[] {
   const typeUid = refs('/type');
-  for (const other of after.list('external_resource')) {
+  for (const other of after.list('external_resource', scope)) {
     const facts = other.facts as ExternalResourceFacts;
-    if (facts.typeUid !== typeUid || facts.id !== spec.id || other.scope !== scope || other.identifier === identifier) continue;
+    if (facts.typeUid !== typeUid || facts.id !== spec.id || other.identifier === identifier) continue;
     return [{ pointer: '/id', message: `\`${spec.id}\` is registered already, as \`${other.identifier}\`` }];
   }
   return [];

@@ -8,6 +8,7 @@ import { resourceTypeKind } from './resource-type-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
+export { shelveBindings } from './account-access.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
@@ -15,11 +16,11 @@ export { externalTarget, registeredResource } from './external-resource-kind.ts'
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
-export { grantsOf } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant } from './live.ts';
 export { selectorFaults } from './selector-faults.ts';
+export { grantsOf } from './ways.ts';
 
 /** `kinds` is asked late: roles may name permissions of features that come after this one. */
 export function access(kinds: () => Kinds): Manifest {

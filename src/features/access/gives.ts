@@ -16,11 +16,14 @@ export interface GivenBound {
 }
 
 const bindingKey = Symbol('what bindings give');
+const bindingKinds = ['role_binding', 'role', 'resource_group', 'resource_type'];
+const maxKnown = 200_000;
 
 /** What an enabled binding gives whoever it names. One that is disabled gives nothing until somebody enables it. */
 export function givenByBinding(world: World, kinds: Kinds, binding: Entry): readonly GivenBound[] {
   // Kept, so that a call in which many gain through one binding asks about one bound.
-  const known = world.derive(bindingKey, () => new Map<string, readonly GivenBound[]>());
+  const known = world.derive(bindingKey, bindingKinds, () => new Map<string, readonly GivenBound[]>());
+  if (known.size > maxKnown) known.clear();
   let given = known.get(binding.uid);
   if (given === undefined) known.set(binding.uid, (given = computedFor(world, kinds, binding)));
   return given;

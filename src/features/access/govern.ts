@@ -8,17 +8,19 @@ import { noClaims } from '#kernel/matcher.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { externalTarget } from './external-resource-kind.ts';
 import { inRange } from './extent.ts';
-import type { CompiledExtent } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { grantsWhere } from './gives.ts';
+import { bindingsOfResourceGroup, conditionalGroups } from './lookup.ts';
 import { placesOf } from './places.ts';
 import { permissionsOf } from './roles.ts';
+import type { ResourceGroupFacts } from './schema.ts';
 import type { CompiledSelector } from './selector.ts';
-import { conditionHolds, conditionValue, isAboutAsker } from './selector.ts';
+import { conditionHolds, conditionValue, conditionalSelectors, isAboutAsker } from './selector.ts';
+import { sessionKinds } from './touched.ts';
 
 type Conditional = { readonly grant: Grant; readonly why: string };
 
-const conditionalKey = Symbol('access conditional grants');
+const mappingKey = Symbol('access conditional mapping grants');
 
 /**
  * What a change of tags or attributes gives on that very resource: the role of each grant whose conditions match it now
@@ -40,22 +42,32 @@ function meant(world: World, entry: Entry): Target {
 function governed(before: Target | null, after: Target, worldAfter: World, kinds: Kinds): Given[] {
   if (sameValues(before, after)) return [];
   const places = placesOf(after, worldAfter);
-  const given = (conditionalGrants(worldAfter).get(after.kind) ?? []).flatMap(({ grant, why }): Given[] => {
+  const given: Given[] = [];
+  for (const { grant, why } of conditionalGrants(worldAfter, before, after)) {
     const reached = grant.extents.filter((extent) => places.some((place) => inRange(extent, place)));
-    const selectors = reached.flatMap((extent) => conditionalSelectors(extent, after.kind));
+    const selectors = reached.flatMap((extent) => conditionalSelectors(extent.resources, after.kind));
     const isNew = selectors.some((selector) => matchesNewly(selector, before, after));
-    return isNew ? [{ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' }] : [];
-  });
+    if (isNew) given.push({ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' });
+  }
   const askedOf = before === null ? [after] : [before, after];
   return given.flatMap((one) => askedOf.map((target): Given => ({ ...one, unless: { permission: `${after.kind}.govern`, target } })));
 }
 
-/** Grants with conditions, by the kinds their conditions are about. */
-function conditionalGrants(world: World): ReadonlyMap<string, readonly Conditional[]> {
-  return world.derive(conditionalKey, () => {
+/** Grants with a condition about the kind. Bindings are looked at only where the condition of their group is met anew. */
+function* conditionalGrants(world: World, before: Target | null, after: Target): Generator<Conditional> {
+  for (const group of conditionalGroups(world, after.kind)) {
+    const selectors = conditionalSelectors((group.facts as ResourceGroupFacts).resources, after.kind);
+    if (!selectors.some((selector) => matchesNewly(selector, before, after))) continue;
+    yield* grantsWhere(world, bindingsOfResourceGroup(world, group.uid), () => false);
+  }
+  yield* conditionalMappings(world).get(after.kind) ?? [];
+}
+
+function conditionalMappings(world: World): ReadonlyMap<string, readonly Conditional[]> {
+  return world.derive(mappingKey, sessionKinds, (from) => {
     const byKind = new Map<string, Conditional[]>();
-    for (const found of grantsWhere(world, world.list('role_binding'), () => true)) {
-      const kinds = new Set(found.grant.extents.flatMap((extent) => conditionalSelectors(extent).map((selector) => selector.type)));
+    for (const found of grantsWhere(from, [], () => true)) {
+      const kinds = new Set(found.grant.extents.flatMap((extent) => conditionalSelectors(extent.resources).map((selector) => selector.type)));
       for (const kind of kinds) append(byKind, kind, found);
     }
     return byKind;
@@ -66,11 +78,6 @@ function append(byKind: Map<string, Conditional[]>, kind: string, found: Conditi
   const list = byKind.get(kind);
   if (list === undefined) byKind.set(kind, [found]);
   else list.push(found);
-}
-
-function conditionalSelectors(extent: CompiledExtent, kind?: string): readonly CompiledSelector[] {
-  if (extent.resources === 'all') return [];
-  return extent.resources.filter((selector) => selector.conditions.length > 0 && (kind === undefined || selector.type === kind));
 }
 
 /** A condition on a claim matches somebody's claim whatever the value is, and other people's when the value changes. */

@@ -1,4 +1,7 @@
-/** What a caller has, compiled: each binding or mapping grant as a role over extents. */
+/**
+ * What a caller has, written out: each binding or mapping grant as a role over extents. For what needs grants one by one:
+ * reasons, what is held or given, and worlds that are only imagined. Most questions are answered from `engine.ts`.
+ */
 import type { Caller, MappingGrant, WorkloadEvidence } from '#kernel/caller.ts';
 import type { Noun } from '#kernel/kind.ts';
 import type { MatchContext } from '#kernel/matcher.ts';
@@ -47,26 +50,10 @@ export interface Way {
   readonly context: MatchContext;
 }
 
-const personKey = Symbol('access grants of principals');
-const sessionKey = Symbol('access grants of sessions');
 const noWays: readonly Way[] = [];
 
 /** Grants that no binding makes: nobody disables them, they do not expire, and no group is on the way. */
 const always = { groupPath: [], disabled: false, expiresAtMs: null } as const;
-
-/** Null = nobody this account knows, or somebody disabled. */
-export function waysOf(world: World, asker: Asker): readonly Way[] | null {
-  const { type, uid } = asker.principal;
-  if (asker.accountId !== world.accountId) return null;
-  if (type === 'user' || type === 'service_account') return personWays(world, type, uid);
-  if (type === 'workload') return asker.workload === undefined ? null : sessionWays(world, asker.workload);
-  return type === 'system' && uid === 'bootstrap' ? bootstrapWays(world) : null;
-}
-
-/** All grants of somebody, in whatever list they stand; what is disabled or expired too. */
-export function grantsOf(world: World, asker: Asker): readonly Grant[] {
-  return (waysOf(world, asker) ?? []).flatMap((way) => way.lists[0] ?? []);
-}
 
 export function isLive(grant: Grant, nowMs: number): boolean {
   return !grant.disabled && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs);
@@ -106,13 +93,11 @@ function grantAt(world: World, parts: Omit<Grant, 'role' | 'extents'>): Grant | 
   return { ...parts, role, extents: narrowTo(parts.scope, parts.ranges, parts.resources) };
 }
 
-function personWays(world: World, kind: 'user' | 'service_account', uid: string): readonly Way[] | null {
-  const known = world.derive(personKey, () => new Map<string, readonly Way[]>());
+/** Null = nobody the account knows by this type and uid, or somebody disabled. */
+export function makePersonWays(world: World, kind: 'user' | 'service_account', uid: string): readonly Way[] | null {
   const entry = world.get(uid);
   if (entry === undefined || entry.kind !== kind || !(entry.facts as PrincipalFacts).enabled) return null;
-  let ways = known.get(uid);
-  if (ways === undefined) known.set(uid, (ways = [{ mappingUid: null, lists: [personGrants(world, entry)], context: contextOfPerson(entry) }]));
-  return ways;
+  return [{ mappingUid: null, lists: [personGrants(world, entry)], context: contextOfPerson(entry) }];
 }
 
 function personGrants(world: World, person: Entry): readonly Grant[] {
@@ -128,15 +113,8 @@ function personGrants(world: World, person: Entry): readonly Grant[] {
   return grants;
 }
 
-function sessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
-  const known = world.derive(sessionKey, () => new WeakMap<WorkloadEvidence, readonly Way[]>());
-  let ways = known.get(evidence);
-  if (ways === undefined) known.set(evidence, (ways = makeSessionWays(world, evidence)));
-  return ways;
-}
-
 /** A mapping that is gone or serves another issuer now gives nothing, nor does one whose issuer is gone. */
-function makeSessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
+export function makeSessionWays(world: World, evidence: WorkloadEvidence): readonly Way[] {
   const context = contextOfWorkload(evidence);
   return evidence.mappings.map(({ mappingUid, grants }): Way => {
     const mapping = world.get(mappingUid);
@@ -153,7 +131,7 @@ function compileAll(world: World, mapping: Entry, grants: readonly MappingGrant[
 }
 
 /** `system:bootstrap` is an account admin until its credential ends; no binding says so. */
-function bootstrapWays(world: World): readonly Way[] {
+export function bootstrapWays(world: World): readonly Way[] {
   const group = resourceGroupFacts(world, everythingUid);
   const parts = { ...always, via: 'system:bootstrap', roleUid: accountAdminUid, resourceGroupUid: everythingUid };
   const ranges = group === null ? [] : rangesOf(group, accountScope);

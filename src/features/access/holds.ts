@@ -12,9 +12,10 @@ import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
 import { inRange, rangeCovers } from './extent.ts';
 import type { Asker, Grant } from './grants.ts';
-import { grantHas, isLive, waysOf } from './grants.ts';
+import { grantHas, isLive } from './grants.ts';
 import { ownScope, reaches, scopeKind } from './places.ts';
 import type { Range } from './schema.ts';
+import { waysOf } from './ways.ts';
 
 /** One permission over one selector of what is given. */
 interface Need {

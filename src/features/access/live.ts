@@ -11,10 +11,12 @@ import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
 import { rangeMeet } from './extent.ts';
 import type { Asker, Grant } from './grants.ts';
-import { grantHas, isLive, waysOf } from './grants.ts';
+import { grantHas, isLive } from './grants.ts';
+import { engineOf } from './overlaid.ts';
 import { permissionsOf } from './roles.ts';
 import type { Range } from './schema.ts';
 import { selectsKind } from './selector.ts';
+import { waysOf } from './ways.ts';
 
 /** Permissions over a range; `candidates` holds all it may have, `has` says which. */
 interface Reach {
@@ -26,17 +28,33 @@ interface Reach {
 /** True when the caller has a live grant at, above or below the scope; without one a list of it is not found. */
 export function hasLiveGrant(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
   if (!world.hasScope(scope)) return false;
-  return liveRanges(world, kinds, asker, now).some((range) => contains(range.scope, scope) || contains(scope, range.scope));
+  for (const live of liveScopes(world, kinds, asker, now)) if (contains(live, scope) || contains(scope, live)) return true;
+  return false;
 }
 
 /** True when the caller is allowed anything anywhere. A session that is not is dead. */
 export function anyGrantNow(world: World, kinds: Kinds, asker: Asker, now: Date): boolean {
-  return liveRanges(world, kinds, asker, now).length > 0;
+  for (const _ of liveScopes(world, kinds, asker, now)) return true;
+  return false;
 }
 
 /** Rule 10: a live grant inside a scope shows its name, as it shows those above; it says nothing about other scopes. */
 export function namesVisible(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
-  return world.hasScope(scope) && liveRanges(world, kinds, asker, now).some((range) => contains(scope, range.scope));
+  if (!world.hasScope(scope)) return false;
+  for (const live of liveScopes(world, kinds, asker, now)) if (contains(scope, live)) return true;
+  return false;
+}
+
+/** Scopes in which, or in which and below, something live is given. */
+function* liveScopes(world: World, kinds: Kinds, asker: Asker, now: Date): Generator<ScopePath> {
+  const { type, uid } = asker.principal;
+  const isPerson = type === 'user' || type === 'service_account';
+  const engine = isPerson && asker.bounds === 'principal' && asker.accountId === world.accountId ? engineOf(world, kinds, asker) : null;
+  if (engine === null || !isPerson) {
+    for (const range of liveRanges(world, kinds, asker, now)) yield range.scope;
+    return;
+  }
+  for (const path of engine.liveScopes(type, uid, now.getTime())) if (world.hasScope(path)) yield path;
 }
 
 function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {

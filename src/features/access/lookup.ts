@@ -1,9 +1,16 @@
-/** Who is bound where: indexes of a world, made once per revision, so that no question scans all bindings. */
+/**
+ * Who is bound where, in any world. A root answers from what follows it; an overlay adds its own changes to what its base
+ * answers, so asking one costs its changes and the answer, whatever the size of the account.
+ */
 import type { MappingGrant } from '#kernel/caller.ts';
 import { contains } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { accountAccess } from './account-access.ts';
+import type { ListedBy } from './binding-shelf.ts';
 import { builtinByUid } from './builtins.ts';
-import type { BindingFacts, GroupFacts, MappingFacts, ResourceGroupFacts, RoleFacts, Subject } from './schema.ts';
+import { kindsAsked } from './conditional-groups.ts';
+import { Containers } from './containers.ts';
+import type { BindingFacts, MappingFacts, ResourceGroupFacts, RoleFacts, Subject } from './schema.ts';
 
 /** A principal or group and the groups that led to it, from the principal's own up. */
 export interface Membership {
@@ -11,26 +18,33 @@ export interface Membership {
   readonly groupPath: readonly string[];
 }
 
-interface BindingIndex {
-  readonly byPrincipal: ReadonlyMap<string, readonly Entry[]>;
-  readonly byRole: ReadonlyMap<string, readonly Entry[]>;
-  readonly byResourceGroup: ReadonlyMap<string, readonly Entry[]>;
-}
-
-const bindingIndexKey = Symbol('access bindings');
-const groupIndexKey = Symbol('access groups');
+const laidBindingsKey = Symbol('access bindings of an overlay');
+const laidContainersKey = Symbol('access groups of an overlay');
 const mappingIndexKey = Symbol('access mapping grants');
 
+/** Answers name the same binding every time, so bindings come in the order of their uids. */
 export function bindingsOf(world: World, principalUid: string): readonly Entry[] {
-  return bindingIndex(world).byPrincipal.get(principalUid) ?? [];
+  return [...bindingsBy(world, 'subject', principalUid)].toSorted(byUid);
 }
 
 export function bindingsOfRole(world: World, roleUid: string): readonly Entry[] {
-  return bindingIndex(world).byRole.get(roleUid) ?? [];
+  return [...bindingsBy(world, 'role', roleUid)].toSorted(byUid);
 }
 
 export function bindingsOfResourceGroup(world: World, groupUid: string): readonly Entry[] {
-  return bindingIndex(world).byResourceGroup.get(groupUid) ?? [];
+  return [...bindingsBy(world, 'resourceGroup', groupUid)].toSorted(byUid);
+}
+
+/** In no order. Bindings with a reference that dangles are in none of these lists. */
+function* bindingsBy(world: World, by: ListedBy, uid: string): Generator<Entry> {
+  if (world.base === null) {
+    const { bindings } = accountAccess(world);
+    for (let row = bindings.first(by, uid); row >= 0; row = bindings.after(by, row)) yield bindings.entry(row);
+    return;
+  }
+  const changed = world.changesOf('role_binding');
+  for (const binding of bindingsBy(world.base, by, uid)) if (!changed.has(binding.uid)) yield binding;
+  if (changed.size > 0) yield* laidBindings(world)[by].get(uid) ?? [];
 }
 
 export function roleFacts(world: World, uid: string | null): RoleFacts | null {
@@ -54,14 +68,14 @@ export function subjectEntry(world: World, subject: Subject | null): Entry | nul
  * is met once, so cycles end. A group counts at its own scope and below only (rule 6).
  */
 export function memberships(world: World, start: Entry): readonly Membership[] {
-  const index = groupIndex(world);
   const found: Membership[] = [{ entry: start, groupPath: [] }];
   const seen = new Set([start.uid]);
   for (const { entry, groupPath } of found) {
-    for (const group of index.get(entry.uid) ?? []) {
-      if (seen.has(group.uid)) continue;
-      seen.add(group.uid);
-      found.push({ entry: group, groupPath: [...groupPath, group.uid] });
+    for (const uid of containersOf(world, entry)) {
+      const group = seen.has(uid) ? undefined : world.get(uid);
+      if (group?.kind !== 'user_group' || !contains(entry.scope, group.scope)) continue;
+      seen.add(uid);
+      found.push({ entry: group, groupPath: [...groupPath, uid] });
     }
   }
   return found;
@@ -69,53 +83,50 @@ export function memberships(world: World, start: Entry): readonly Membership[] {
 
 /** Every grant of every mapping, whatever its conditions. */
 export function mappingGrants(world: World): readonly { readonly mapping: Entry; readonly grant: MappingGrant }[] {
-  return world.derive(mappingIndexKey, () =>
-    [...world.list('claim_mapping')].flatMap((mapping) => (mapping.facts as MappingFacts).allGrants().map((grant) => ({ mapping, grant }))),
+  return world.derive(mappingIndexKey, ['claim_mapping'], (from) =>
+    [...from.list('claim_mapping')].flatMap((mapping) => (mapping.facts as MappingFacts).allGrants().map((grant) => ({ mapping, grant }))),
   );
 }
 
-function bindingIndex(world: World): BindingIndex {
-  return world.derive(bindingIndexKey, makeBindingIndex);
+/** Resource groups with a condition about the kind. */
+export function conditionalGroups(world: World, kind: string): readonly Entry[] {
+  if (world.base === null) return [...accountAccess(world).conditional.about(kind)].flatMap((uid) => world.get(uid) ?? []);
+  const changed = world.changesOf('resource_group');
+  const below = conditionalGroups(world.base, kind);
+  if (changed.size === 0) return below;
+  const own = [...changed.values()].filter((group) => group !== null && kindsAsked(group).has(kind)) as Entry[];
+  return [...below.filter((group) => !changed.has(group.uid)), ...own];
 }
 
-function makeBindingIndex(world: World): BindingIndex {
-  const byPrincipal = new Map<string, Entry[]>();
-  const byRole = new Map<string, Entry[]>();
-  const byResourceGroup = new Map<string, Entry[]>();
-  const sorted = [...world.list('role_binding')].sort(byUid);
-  for (const binding of sorted) {
-    const { principal, roleUid, resourceGroupUid } = binding.facts as BindingFacts;
-    if (principal === null || roleUid === null || resourceGroupUid === null) continue;
-    append(byPrincipal, principal.uid, binding);
-    append(byRole, roleUid, binding);
-    append(byResourceGroup, resourceGroupUid, binding);
-  }
-  return { byPrincipal, byRole, byResourceGroup };
+/** Uids of groups that name it, in their order. */
+function containersOf(world: World, member: Entry): readonly string[] {
+  if (world.base === null) return accountAccess(world).containers.of(member.kind, member.uid);
+  const below = containersOf(world.base, member);
+  const changed = world.changesOf('user_group');
+  if (changed.size === 0) return below;
+  return [...below.filter((uid) => !changed.has(uid)), ...laidContainers(world).of(member.kind, member.uid)].toSorted();
 }
 
-function groupIndex(world: World): ReadonlyMap<string, readonly Entry[]> {
-  return world.derive(groupIndexKey, makeGroupIndex);
+function laidContainers(overlay: World): Containers {
+  return overlay.derive(laidContainersKey, ['user_group'], () => {
+    const containers = new Containers();
+    for (const group of overlay.changesOf('user_group').values()) if (group !== null) containers.changed({ before: undefined, after: group });
+    return containers;
+  });
 }
 
-/** Direct containers by member. Members that dangle or belong elsewhere are not in it. */
-function makeGroupIndex(world: World): ReadonlyMap<string, readonly Entry[]> {
-  const containers = new Map<string, Entry[]>();
-  for (const group of [...world.list('user_group')].sort(byUid)) {
-    for (const member of (group.facts as GroupFacts).members) {
-      const entry = subjectEntry(world, member);
-      if (entry !== null && contains(entry.scope, group.scope)) append(containers, member.uid, group);
-    }
-  }
-  return containers;
+function laidBindings(overlay: World): Readonly<Record<ListedBy, ReadonlyMap<string, readonly Entry[]>>> {
+  return overlay.derive(laidBindingsKey, ['role_binding'], () => {
+    const bindings = [...overlay.changesOf('role_binding').values()].filter((entry) => entry !== null && !dangles(entry.facts as BindingFacts)) as Entry[];
+    const by = (uidIn: (facts: BindingFacts) => string) => Map.groupBy(bindings, (entry) => uidIn(entry.facts as BindingFacts));
+    return { subject: by((facts) => facts.principal!.uid), role: by((facts) => facts.roleUid!), resourceGroup: by((facts) => facts.resourceGroupUid!) };
+  });
 }
 
-function append(map: Map<string, Entry[]>, key: string, entry: Entry): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [entry]);
-  else list.push(entry);
+function dangles({ principal, roleUid, resourceGroupUid }: BindingFacts): boolean {
+  return principal === null || roleUid === null || resourceGroupUid === null;
 }
 
-/** Answers name the same binding every time. */
 function byUid(a: Entry, b: Entry): number {
   return a.uid < b.uid ? -1 : 1;
 }

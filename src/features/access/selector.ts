@@ -47,7 +47,7 @@ export function selects(resources: Resources, target: Target, context: MatchCont
   return resources === 'all' || resources.some((selector) => selectorMatches(selector, target, context));
 }
 
-function selectorMatches(selector: CompiledSelector, target: Target, context: MatchContext): boolean {
+export function selectorMatches(selector: CompiledSelector, target: Target, context: MatchContext): boolean {
   if (selector.type !== target.kind) return false;
   if (!names(selector, target.identifier)) return false;
   return selector.conditions.every((condition) => conditionHolds(condition, target, context));
@@ -56,6 +56,12 @@ function selectorMatches(selector: CompiledSelector, target: Target, context: Ma
 /** True when some selector asks about this kind, whatever else it asks. */
 export function selectsKind(resources: Resources, kind: string): boolean {
   return resources === 'all' || resources.some((selector) => selector.type === kind);
+}
+
+/** Those with conditions, of one kind or of all. */
+export function conditionalSelectors(resources: Resources, kind?: string): readonly CompiledSelector[] {
+  if (resources === 'all') return [];
+  return resources.filter((selector) => selector.conditions.length > 0 && (kind === undefined || selector.type === kind));
 }
 
 /** How near the best selector came; null when one matches. */

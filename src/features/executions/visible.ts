@@ -22,7 +22,7 @@ export function checksOf(call: Call, execution: ExecutionHead, verb: 'view' | 'a
 
 /** The same for all executions of a project at once. */
 export function listedRuns(call: Call): ListedRuns {
-  const pipelines = [...call.world.list('pipeline')].filter((entry) => entry.scope === call.scope);
+  const pipelines = [...call.world.list('pipeline', call.scope)];
   const where = (permission: string, target: (pipeline: Entry | undefined) => Target): PipelineSet => {
     const allowed = (pipeline: Entry | undefined): boolean => call.decide({ permission, target: target(pipeline) }).allowed;
     return allowed(undefined)

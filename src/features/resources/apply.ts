@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { refusal } from '#kernel/errors.ts';
 import { manifestKind } from '#kernel/kind.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
-import { contains } from '#kernel/scope.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
@@ -97,8 +96,8 @@ function shown(plan: ChangePlan): z.infer<typeof applyResult>['changes'] {
 
 async function exportScope(services: ResourceServices, call: Call) {
   const rank = new Map([...services.kinds.kinds.keys()].map((name, i) => [name, i]));
-  const visible = [...call.world.all()]
-    .filter((entry) => contains(call.scope, entry.scope) && call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed)
+  const visible = [...call.world.within(call.scope)]
+    .filter((entry) => call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed)
     .toSorted((a, b) => rank.get(a.kind)! - rank.get(b.kind)! || (entryPath(a) < entryPath(b) ? -1 : 1));
   const rows = await loadByUid(services.database.read, services.kinds, call.account.id, visible.slice(0, maxExported).map((entry) => entry.uid));
   return { documents: visible.flatMap((entry) => (rows.has(entry.uid) ? [manifestOf(rows.get(entry.uid)!)] : [])), truncated: visible.length > maxExported };

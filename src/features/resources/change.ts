@@ -12,7 +12,7 @@ import type { Plan } from '#kernel/operation.ts';
 import { Rerun } from '#kernel/operation.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
-import { contains, upwards } from '#kernel/scope.ts';
+import { upwards } from '#kernel/scope.ts';
 import { diffDocuments } from './diff.ts';
 import type { ChangePlan, ChangeRequest, ChangeRules, Known, PlannedChange } from './plan.ts';
 import { planChanges, targetOf } from './plan.ts';
@@ -103,7 +103,7 @@ async function readKnown(services: ChangeServices, world: World, request: Change
 
 function within(world: World, entry: Entry): string[] {
   const opened = openedScope(entry);
-  return opened === undefined ? [] : [...world.all()].filter((other) => contains(opened, other.scope)).map((other) => other.uid);
+  return opened === undefined ? [] : [...world.within(opened)].map((other) => other.uid);
 }
 
 async function changedSecrets({ database, keyring }: ChangeServices, world: World, request: ChangeRequest): Promise<Set<string>> {

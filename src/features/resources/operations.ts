@@ -154,8 +154,8 @@ async function listPage(services: ResourceServices, call: Call, kind: AnyKind, q
   const { principal } = call.caller;
   const binding = [kind.name, call.account.id, call.scope, principal.type, principal.uid];
   const from = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
-  const entries = [...call.world.list(kind.name)]
-    .filter((entry) => entry.scope === call.scope && entry.identifier > from)
+  const entries = [...call.world.list(kind.name, call.scope)]
+    .filter((entry) => entry.identifier > from)
     .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
   const visibleEntries: Entry[] = [];
   for (const entry of entries) {

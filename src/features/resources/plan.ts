@@ -7,7 +7,6 @@ import type { Check, Target } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
-import { contains } from '#kernel/scope.ts';
 import type { Entry, World, WorldChange } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
 import type { FieldChange } from './diff.ts';
@@ -159,7 +158,7 @@ function withContents({ world, mayView }: Planning, deletions: readonly Deletion
   for (const deletion of deletions) {
     const opened = openedScope(deletion.entry);
     if (opened === undefined) continue;
-    const contents = [...world.all()].filter((entry) => contains(opened, entry.scope) && !all.has(entry.uid));
+    const contents = [...world.within(opened)].filter((entry) => !all.has(entry.uid));
     if (contents.length > 0 && !deletion.cascade) throw referenced(deletion.entry, contents, 'contains', mayView);
     for (const entry of contents) all.set(entry.uid, { index: deletion.index, entry, cascade: true });
   }

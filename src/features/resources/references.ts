@@ -77,8 +77,8 @@ function isBare(kind: string): boolean {
 
 function* sameScope({ after, mayView }: ResolutionContext, kind: string, scope: ScopePath): Generator<string> {
   let seen = 0;
-  for (const entry of after.list(kind)) {
-    if (entry.scope === scope && mayView(entry)) yield entry.identifier;
+  for (const entry of after.list(kind, scope)) {
+    if (mayView(entry)) yield entry.identifier;
     if (++seen > 5_000) return;
   }
 }

@@ -4,14 +4,14 @@
  */
 import { refusal } from '#kernel/errors.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import type { WorldChange } from '#kernel/world.ts';
-import { World } from '#kernel/world.ts';
+import type { World, WorldChange } from '#kernel/world.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Log } from '#platform/log.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import { loadWorld } from './load-world.ts';
 import type { ResourceRow } from './store.ts';
-import { entryOf, readRow } from './store.ts';
+import { entryOfRow } from './store.ts';
 
 export const accessChannel = 'sallyport_access';
 
@@ -56,12 +56,14 @@ export interface SnapshotServices {
   readonly pollMs: number;
   /** Rows of changes read at once. */
   readonly maxReplayedRows?: number;
-  /** Entries of all snapshots together, about 1 KiB each; more evicts the accounts used longest ago. */
+  /** Called with every world before it is loaded, so that kinds that are many can be given a shelf. */
+  readonly shelve?: (world: World) => void;
+  /** Size of all snapshots together, in entries of 1 KiB; more evicts the accounts used longest ago. */
   readonly maxEntries: number;
 }
 
 export function createSnapshots(services: SnapshotServices): Snapshots {
-  const { database, kinds, clock, maxReplayedRows = 50_000 } = services;
+  const { database, kinds, clock, maxReplayedRows = 50_000, shelve = () => undefined } = services;
   const held = new Map<string, Held>();
   const loading = new Map<string, Promise<Held>>();
   const listeners: ((world: World) => void)[] = [];
@@ -71,12 +73,7 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
 
   async function load(accountId: string): Promise<Held> {
     const confirmedMs = clock.monotonicMs();
-    const loaded = await database.transaction(async (tx) => {
-      const account = await tx.selectFrom('account').select('revision').where('id', '=', accountId).executeTakeFirstOrThrow();
-      const rows = await tx.selectFrom('resource').selectAll().where('account_id', '=', accountId).execute();
-      return { revision: account.revision, rows };
-    }, { isolation: 'repeatable read' });
-    const world = new World(accountId, loaded.revision, loaded.rows.map((row) => entryOf(kinds, readRow(kinds, row))));
+    const world = await loadWorld({ database, kinds, shelve }, accountId);
     const entry: Held = { world, usedMs: clock.monotonicMs(), confirmedMs, catchingUp: null };
     held.set(accountId, entry);
     evict(accountId);
@@ -105,7 +102,7 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
 
   function apply(entry: Held, revision: number, changes: readonly StoredChange[]): void {
     if (revision !== entry.world.revision + 1) return;
-    entry.world.apply(changes.map((change): WorldChange => ('put' in change ? { put: entryOf(kinds, readRow(kinds, change.put)) } : change)), revision);
+    entry.world.apply(changes.map((change): WorldChange => ('put' in change ? { put: entryOfRow(kinds, change.put) } : change)), revision);
     for (const listener of listeners) listener(entry.world);
   }
 

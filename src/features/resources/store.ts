@@ -29,8 +29,7 @@ export interface ResourceRow {
 
 /** The spec as this release has it, whichever release stored it. Refuses what a newer one wrote: half understood is wrong. */
 export function readRow(kinds: Kinds, row: ResourceRow): StoredResource {
-  const kind = kinds.kinds.get(row.kind);
-  if (kind === undefined) throw tooNew(`no kind \`${row.kind}\` is known here`);
+  const kind = kindOf(kinds, row.kind);
   return {
     accountId: row.account_id,
     uid: row.uid,
@@ -60,8 +59,25 @@ function tooNew(because: string): Error {
   return refusal('access.stale', { say: 'this node is of an older release than the one that wrote this; upgrade it', because });
 }
 
+function kindOf(kinds: Kinds, name: string): AnyKind {
+  const kind = kinds.kinds.get(name);
+  if (kind === undefined) throw tooNew(`no kind \`${name}\` is known here`);
+  return kind;
+}
+
+/** What of a row an entry is made from. */
+type EntryRow = Pick<ResourceRow, 'uid' | 'kind' | 'scope' | 'identifier' | 'name' | 'tags' | 'spec' | 'spec_version' | 'refs' | 'version'>;
+
+export function entryOfRow(kinds: Kinds, row: EntryRow): Entry {
+  const spec = upgraded(kindOf(kinds, row.kind), row.spec, row.spec_version);
+  return entryOf(kinds, { ...row, spec, tags: row.tags as Record<string, string>, refs: row.refs as Record<string, string> });
+}
+
 /** What the snapshot holds of a resource. */
-export function entryOf(kinds: Kinds, resource: Document & { readonly uid: string; readonly refs: Readonly<Record<string, string>>; readonly version: number }): Entry {
+export function entryOf(
+  kinds: Kinds,
+  resource: Omit<Document, 'description'> & { readonly uid: string; readonly refs: Readonly<Record<string, string>>; readonly version: number },
+): Entry {
   const kind = kinds.kinds.get(resource.kind)!;
   const { scope, identifier, tags, spec } = resource;
   return {

@@ -1,4 +1,4 @@
-/** Issuers and mappings of a world, indexed once per revision. */
+/** Issuers and mappings of a world, indexed until one of them changes. */
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { MappingIndex } from './match.ts';
@@ -17,16 +17,16 @@ const none: MappingIndex = indexMappings([]);
 
 /** By the exact text of `iss`. */
 export function findIssuer(world: World, issuer: string): TrustedIssuer | undefined {
-  const issuers = world.derive(issuersKey, () => {
-    const entries = [...world.list('trusted_issuer')].map((entry): TrustedIssuer => ({ uid: entry.uid, path: entryPath(entry), facts: entry.facts as IssuerFacts }));
+  const issuers = world.derive(issuersKey, ['trusted_issuer'], (from) => {
+    const entries = [...from.list('trusted_issuer')].map((entry): TrustedIssuer => ({ uid: entry.uid, path: entryPath(entry), facts: entry.facts as IssuerFacts }));
     return new Map(entries.map((entry) => [entry.facts.rules.issuer, entry]));
   });
   return issuers.get(issuer);
 }
 
 export function mappingsOf(world: World, issuerUid: string): MappingIndex {
-  const indexes = world.derive(mappingsKey, () => {
-    const byIssuer = Map.groupBy(world.list('claim_mapping'), (entry) => (entry.facts as ClaimMappingFacts).issuerUid);
+  const indexes = world.derive(mappingsKey, ['claim_mapping'], (from) => {
+    const byIssuer = Map.groupBy(from.list('claim_mapping'), (entry) => (entry.facts as ClaimMappingFacts).issuerUid);
     return new Map([...byIssuer].map(([uid, entries]) => [uid, indexMappings(entries.map(mappingOf))]));
   });
   return indexes.get(issuerUid) ?? none;

@@ -1,6 +1,6 @@
 /**
  * Whether a session still stands: what its issuer's rules and its mappings said at the exchange they must say now.
- * Answered from the world alone and kept until it changes.
+ * Answered from the world alone and kept until what it is made from changes.
  */
 import { anyGrantNow } from '#features/access/feature.ts';
 import type { Caller, Principal, WorkloadEvidence } from '#kernel/caller.ts';
@@ -28,10 +28,12 @@ export interface SessionInForce {
 }
 
 const standingKey = Symbol('trust standing of sessions');
+/** All that a standing is made from: what grants mean, and whether their scopes are there. */
+const standingKinds = ['trusted_issuer', 'claim_mapping', 'role', 'resource_group', 'resource_type', 'organization', 'project'];
 const dead: Standing = { lives: false, mayAdminister: false };
 
 export function standingOf(world: World, kinds: Kinds, inForce: SessionInForce, now: Date): Standing {
-  const known = world.derive(standingKey, () => new WeakMap<WorkloadEvidence, Standing>());
+  const known = world.derive(standingKey, standingKinds, () => new WeakMap<WorkloadEvidence, Standing>());
   let standing = known.get(inForce.evidence);
   if (standing === undefined) known.set(inForce.evidence, (standing = decideStanding(world, kinds, inForce, now)));
   return standing;

@@ -88,16 +88,17 @@ describe('a change through one node', () => {
 });
 
 test('a change that is in is answered as such, also by a node that cannot follow it yet', async () => {
+  await first.apply([{ kind: 'ServiceAccount', scope: 'payments', identifier: 'followed', spec: {} }]);
   const { snapshots } = first.app as { snapshots: { committed: unknown } };
   const { committed } = snapshots;
   snapshots.committed = () => Promise.reject(refusal('access.revision_ahead'));
   try {
-    const answer = await first.call({ method: 'PUT', path: path(), body: { name: 'Is in', spec: {} } });
+    const answer = await first.call({ method: 'PUT', path: path('followed'), body: { name: 'Is in', spec: {} } });
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
   } finally {
     snapshots.committed = committed;
   }
-  await until(async () => ((await first.call({ method: 'GET', path: path() })).body as { name?: string }).name === 'Is in', 'the node follows', secondMs);
+  await until(async () => ((await first.call({ method: 'GET', path: path('followed') })).body as { name?: string }).name === 'Is in', 'the node follows', secondMs);
 });
 
 describe('many writers through both nodes', () => {

@@ -63,6 +63,8 @@ export interface Operation<C, T, S extends InputSchemas, F, P, O> {
   readonly dialect: Dialect;
   /** The server names the thing, so a repeat with the same `Idempotency-Key` gets the first answer, for 24 h. */
   readonly idempotent?: true;
+  /** What it changes has a version, its `ETag`, and `If-Match` says which one is meant. Elsewhere that header is refused. */
+  readonly versioned?: true;
   /** Network, hashing, key work and reads; holds no connection. Without `write` its result is the answer, and a `Reply` always is. */
   readonly prepare?: (call: C, input: InputOf<S>, found: F) => Promise<P | Reply>;
   /** One transaction with the audit row; nothing but SQL; may run again. */

@@ -33,7 +33,7 @@ function success(operation: AnyOperation, answer: JsonSchema | null): JsonSchema
 }
 
 /** Which statuses the steps before the handler can end in; what a handler refuses besides is under `default`. */
-function refusalsOf({ access, input, write }: AnyOperation, path: string): number[] {
+function refusalsOf({ access, input, write, versioned }: AnyOperation, path: string): number[] {
   const { shape } = access;
   const hasAccount = path.includes('{account}');
   const found = [
@@ -42,7 +42,7 @@ function refusalsOf({ access, input, write }: AnyOperation, path: string): numbe
     ...(shape === 'on' || shape === 'plan' ? [403] : []),
     ...(hasAccount || input.params !== undefined ? [404] : []),
     ...(shape === 'plan' || write !== undefined ? [409] : []),
-    ...(path.endsWith('/{identifier}') && write !== undefined ? [412] : []),
+    ...(versioned === true ? [412] : []),
     ...(input.body === undefined ? [] : [413, 415]),
   ];
   return found.toSorted((a, b) => a - b);

@@ -153,15 +153,10 @@ function queryParameters({ input: { query } }: AnyOperation): JsonSchema[] {
 
 function headerParameters(operation: AnyOperation, path: string): JsonSchema[] {
   return [
-    ...(honoursIfMatch(operation) ? [refer('ifMatch')] : []),
+    ...(operation.versioned === true ? [refer('ifMatch')] : []),
     ...(operation.idempotent === true ? [refer('idempotencyKey')] : []),
     ...(path.includes('{account}') ? [refer('minRevision')] : []),
   ];
-}
-
-/** Versions are a matter of resources, which are the things known by an identifier. */
-function honoursIfMatch({ method, path }: AnyOperation): boolean {
-  return (method === 'PUT' || method === 'DELETE') && path.endsWith('/{identifier}');
 }
 
 function described({ description, ...schema }: JsonSchema): JsonSchema {

@@ -88,9 +88,10 @@ interface Change {
   readonly query?: string;
   /** Member added to the body or form. */
   readonly member?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-function ask(operation: AnyOperation, token: string | null, { query, member }: Change = {}): Promise<RemoteAnswer> {
+function ask(operation: AnyOperation, token: string | null, { query, member, headers }: Change = {}): Promise<RemoteAnswer> {
   const { body, form } = sampleOf(operation);
   const added = member === undefined ? {} : { [member]: 'x' };
   const path = pathOf(operation);
@@ -98,6 +99,7 @@ function ask(operation: AnyOperation, token: string | null, { query, member }: C
     method: operation.method,
     path: query === undefined ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`,
     token,
+    ...(headers === undefined ? {} : { headers }),
     ...(body === undefined && (member === undefined || form !== undefined) ? {} : { body: { ...body, ...added } }),
     ...(form === undefined ? {} : { form: { ...form, ...added } }),
   });
@@ -199,6 +201,15 @@ describe('an unknown query parameter', () => {
       const answer = await ask(operation, server.adminToken, { query: 'nobody_knows_this=1' });
       assert.equal(answer.status, 400, JSON.stringify(answer.body));
       assert.deepEqual(fieldErrors(answer), ['/nobody_knows_this']);
+    });
+  }
+});
+
+describe('a version of what has none', () => {
+  for (const operation of operations.filter(({ write, versioned }) => write !== undefined && versioned !== true)) {
+    test(`${operation.name} refuses rather than lose the change of somebody else`, async () => {
+      const answer = await ask(operation, server.adminToken, { headers: { 'if-match': '"1"' } });
+      assert.equal(answer.status, operation.dialect === 'oauth' ? 400 : 412, JSON.stringify(answer.body));
     });
   }
 });

@@ -267,6 +267,17 @@ describe('runners as administrators see them', () => {
     assert(Math.abs(Date.parse(seenAt!) - Date.now()) < 60_000);
   });
 
+  test('has no version, so no change of it can be made to depend on one', async () => {
+    await registerRunner(server, { identifier: 'unversioned' });
+    const path = `${server.api}/runners/unversioned`;
+    const got = await server.call({ method: 'GET', path });
+    assert.equal(got.headers['etag'], undefined);
+    for (const method of ['PUT', 'DELETE']) {
+      problem(await server.call({ method, path, headers: { 'if-match': '"1"' }, ...(method === 'PUT' ? { body: { labels: ['other'], state: 'paused' } } : {}) }), 412, 'resource.precondition');
+    }
+    assert.deepEqual((await server.call({ method: 'GET', path })).body, got.body);
+  });
+
   test('can be paused, and then get nothing new', async () => {
     const runner = await registerRunner(server, { identifier: 'resting' });
     const rows = await auditMark(server);

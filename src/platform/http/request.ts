@@ -33,7 +33,7 @@ export function readContent(operation: AnyOperation, request: FastifyRequest): R
   const body = readBody(operation, request);
   // No column can hold it, and no name, tag or text needs it.
   if ([params, query, body].some(holdsNul)) throw refusal('request.malformed', { say: 'the character U+0000 is not accepted' });
-  return { params, query, body, ifMatch: readIfMatch(request), minRevision: readMinRevision(request), idempotencyKey: readIdempotencyKey(request) };
+  return { params, query, body, ifMatch: readIfMatch(operation, request), minRevision: readMinRevision(request), idempotencyKey: readIdempotencyKey(request) };
 }
 
 /** Null when it is not a scope path: then nothing is there. */
@@ -113,9 +113,11 @@ function holdsNul(value: unknown): boolean {
   return Array.isArray(value) ? value.some(holdsNul) : Object.entries(value).some(([name, item]) => name.includes('\0') || holdsNul(item));
 }
 
-function readIfMatch(request: FastifyRequest): number | null {
+function readIfMatch(operation: AnyOperation, request: FastifyRequest): number | null {
   const header = request.headers['if-match'];
   if (header === undefined || header === '*') return null;
+  // Whoever sends it would believe that nobody else's change can be lost.
+  if (operation.write !== undefined && operation.versioned !== true) throw refusal('resource.precondition', { say: 'what this changes has no version; leave `If-Match` out' });
   const found = /^"(\d{1,15})"$/.exec(header);
   if (found === null) throw refusal('resource.precondition');
   return Number(found[1]);

@@ -51,7 +51,7 @@ export const restoreCommand: CommandRecord = {
     const config = configOf(input, hostSettings);
     const { progress, print } = input.terminal;
     const path = resolve(String(input.options['from']));
-    if (!(await isThere(path))) throw refusal('host.backup', { say: `there is no file \`${path}\`` });
+    if (!(await isThere(path))) throw refusal('host.backup', { say: `\`${path}\` cannot be read: there is no such file` });
     const rootKey = await givenKey(config.rootKeyFile);
     const dump = await checkBeforeRestore(path, { rootKey, progress });
     await restoreInto(config, dump, { rootKey, input });

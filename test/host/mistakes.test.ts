@@ -39,7 +39,7 @@ describe('a file that is not there, or not what it should be, is named by', { co
   const absent = newPlace('absent');
   const note = newPlace('note');
   const rows: readonly (readonly [args: readonly string[], code: number, says: string])[] = [
-    [['restore', '--from', absent, '--data', newPlace()], 1, `there is no file \`${absent}\``],
+    [['restore', '--from', absent, '--data', newPlace()], 1, `\`${absent}\` cannot be read: there is no such file`],
     [['audit', 'verify', '--file', absent], 1, `\`${absent}\` is not there`],
     [['audit', 'verify', '--file', note], 1, `\`${note}\`: line 1 is not part of an audit export`],
     [['mask', '--secrets', absent], 1, `\`${absent}\` is not there`],

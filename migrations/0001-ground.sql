@@ -79,6 +79,7 @@ create table access_change (
   at timestamptz(3) not null,
   primary key (account_id, revision, position)
 );
+create index access_change_at on access_change (at);
 
 -- Keys and credentials
 create table data_key (
@@ -95,7 +96,6 @@ create table signing_key (
   id text not null,
   purpose text not null check (purpose in ('checkpoint', 'session', 'mint')),
   algorithm text not null,
-  public_jwk jsonb not null,
   sealed bytea not null,
   created_at timestamptz(3) not null,
   retired_at timestamptz(3),
@@ -161,6 +161,8 @@ create index audit_event_latest on audit_event (account_id, at desc, id desc);
 create index audit_event_actor on audit_event (account_id, actor_uid, at desc);
 create index audit_event_action on audit_event (account_id, action, at desc);
 create index audit_event_resource on audit_event (account_id, resource_uid, at desc);
+create index audit_event_path on audit_event (account_id, resource_path, at desc) where resource_path is not null;
+create index audit_event_request on audit_event (account_id, request_id, at desc);
 create index audit_event_scope on audit_event (account_id, scope, at desc);
 create index audit_event_session on audit_event (account_id, session_id, at desc) where session_id is not null;
 create index audit_event_claims on audit_event using gin ((personal -> 'claims' -> 'value') jsonb_path_ops);
@@ -218,3 +220,4 @@ create table idempotency (
   created_at timestamptz(3) not null,
   primary key (account_id, caller, key)
 );
+create index idempotency_created on idempotency (created_at);

@@ -356,7 +356,6 @@ create table signing_key (
   id text not null,
   purpose text not null,
   algorithm text not null,
-  public_jwk jsonb not null,
   sealed bytea not null,
   created_at timestamp(3) with time zone not null,
   retired_at timestamp(3) with time zone,
@@ -384,6 +383,7 @@ create table workload_session (
 create table audit_event_rest partition of audit_event DEFAULT;
 
 -- Indexes
+CREATE INDEX access_change_at ON public.access_change USING btree (at);
 CREATE UNIQUE INDEX attempt_claim ON public.attempt USING btree (account_id, runner_id, claim_id) WHERE (claim_id IS NOT NULL);
 CREATE INDEX attempt_leased ON public.attempt USING btree (lease_until) WHERE (status = ANY (ARRAY['leased'::text, 'started'::text]));
 CREATE INDEX attempt_offered ON public.attempt USING btree (account_id, offered_at) WHERE (status = 'offered'::text);
@@ -391,6 +391,8 @@ CREATE INDEX audit_event_action ON public.audit_event USING btree (account_id, a
 CREATE INDEX audit_event_actor ON public.audit_event USING btree (account_id, actor_uid, at DESC);
 CREATE INDEX audit_event_claims ON public.audit_event USING gin ((((personal -> 'claims'::text) -> 'value'::text)) jsonb_path_ops);
 CREATE INDEX audit_event_latest ON public.audit_event USING btree (account_id, at DESC, id DESC);
+CREATE INDEX audit_event_path ON public.audit_event USING btree (account_id, resource_path, at DESC) WHERE (resource_path IS NOT NULL);
+CREATE INDEX audit_event_request ON public.audit_event USING btree (account_id, request_id, at DESC);
 CREATE INDEX audit_event_resource ON public.audit_event USING btree (account_id, resource_uid, at DESC);
 CREATE INDEX audit_event_scope ON public.audit_event USING btree (account_id, scope, at DESC);
 CREATE INDEX audit_event_session ON public.audit_event USING btree (account_id, session_id, at DESC) WHERE (session_id IS NOT NULL);
@@ -401,6 +403,7 @@ CREATE INDEX execution_open ON public.execution USING btree (account_id, id) WHE
 CREATE INDEX execution_pipeline ON public.execution USING btree (account_id, pipeline_uid, created_at DESC);
 CREATE INDEX execution_scope ON public.execution USING btree (account_id, scope, created_at DESC, id DESC);
 CREATE INDEX execution_starter ON public.execution USING btree (account_id, scope, starter_uid);
+CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at);
 CREATE INDEX job_due ON public.job USING btree (run_at);
 CREATE INDEX minted_token_connector ON public.minted_token USING btree (account_id, connector_uid, issued_at DESC);
 CREATE INDEX minted_token_execution ON public.minted_token USING btree (account_id, execution_id);

@@ -237,16 +237,14 @@ async function loadSigningKey(services: KeyServices, keyring: Keyring, accountId
   let row = await find(services.database.read);
   if (row === undefined) {
     // Key work stays outside the transaction; two nodes may both make one and the row of the first is used by both.
-    const made = generate(algorithm);
     const id = services.randomness.bytes(16).toString('base64url');
-    const sealed = await keyring.seal(accountId, signingContext(purpose, id), made.privateDer);
-    const public_jwk = JSON.stringify({ ...made.publicJwk, kid: id, use: 'sig', alg: algorithm === 'Ed25519' ? 'EdDSA' : algorithm });
+    const sealed = await keyring.seal(accountId, signingContext(purpose, id), newPrivateKey(algorithm));
     row = await services.database.transaction(async (tx) => {
       await lockAccount(tx, accountId);
       const existing = await find(tx);
       if (existing !== undefined) return existing;
       return tx.insertInto('signing_key')
-        .values({ account_id: accountId, id, purpose, algorithm, public_jwk, sealed, created_at: services.clock.now(), retired_at: null })
+        .values({ account_id: accountId, id, purpose, algorithm, sealed, created_at: services.clock.now(), retired_at: null })
         .returningAll().executeTakeFirstOrThrow();
     });
   }
@@ -266,12 +264,13 @@ function signingContext(purpose: Purpose, id: string): string {
   return `signing-key:${purpose}:${id}`;
 }
 
-function generate(algorithm: SigningKey['algorithm']): { privateDer: Buffer; publicJwk: Record<string, unknown> } {
+/** PKCS #8. */
+function newPrivateKey(algorithm: SigningKey['algorithm']): Buffer {
   const { privateKey } =
     algorithm === 'Ed25519' ? generateKeyPairSync('ed25519')
     : algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
     : generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { privateDer: privateKey.export({ format: 'der', type: 'pkcs8' }), publicJwk: createPublicKey(privateKey).export({ format: 'jwk' }) as Record<string, unknown> };
+  return privateKey.export({ format: 'der', type: 'pkcs8' });
 }
 
 /** Serialises the makers of an account's keys; they are rare. */

@@ -444,25 +444,13 @@ describe('somebody with the database and without the key', () => {
   test('is not accused when he put everything back', async () => assert.deepEqual((await verify(attacked)).findings, []));
 
   test('is found out when he brings a key of his own and signs with it', async () => {
-    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-    const jwk = JSON.stringify({ ...publicKey.export({ format: 'jwk' }), kid: 'his', use: 'sig', alg: 'EdDSA' });
+    const { privateKey } = generateKeyPairSync('ed25519');
     const [checkpoint] = await attacked.sql<{ account_id: string; seq: number; link: Buffer; at: Date }>('select account_id, seq::int, link, at from audit_checkpoint order by seq desc limit 1');
     const signature = sign(null, checkpointText({ accountId: checkpoint!.account_id, ...checkpoint! }), privateKey);
-    await attacked.sql(`insert into signing_key select account_id, 'his', purpose, algorithm, $1::jsonb, sealed, created_at, now() from signing_key where purpose = 'checkpoint'`, [jwk]);
+    await attacked.sql(`insert into signing_key select account_id, 'his', purpose, algorithm, $1, created_at, now() from signing_key where purpose = 'checkpoint'`, [privateKey.export({ format: 'der', type: 'pkcs8' })]);
     await attacked.sql(`update audit_checkpoint set key_id = 'his', signature = $1 where seq = $2`, [signature, checkpoint!.seq]);
     try {
       assert.match(JSON.stringify((await verify(attacked)).findings), /signature of the checkpoint is not valid/);
-    } finally {
-      await putBack();
-    }
-  });
-
-  test('is found out when he turns a key the product has into his', async () => {
-    const { publicKey } = generateKeyPairSync('ed25519');
-    const jwk = JSON.stringify({ ...publicKey.export({ format: 'jwk' }), use: 'sig', alg: 'EdDSA' });
-    await attacked.sql(`update signing_key set public_jwk = $1::jsonb || jsonb_build_object('kid', id) where purpose = 'checkpoint'`, [jwk]);
-    try {
-      assert.deepEqual((await verify(attacked)).findings, [], 'what the row says of the public key is not asked');
     } finally {
       await putBack();
     }

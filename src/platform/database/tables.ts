@@ -23,8 +23,7 @@ export interface Tables {
   access_change: { account_id: string; revision: number; position: number; change: Json; at: Date };
   data_key: { account_id: string; id: string; root_key_id: string; wrapped: Bytes; created_at: Date; retired_at: Date | null };
   signing_key: {
-    account_id: string; id: string; purpose: string; algorithm: string; public_jwk: Json; sealed: Bytes;
-    created_at: Date; retired_at: Date | null;
+    account_id: string; id: string; purpose: string; algorithm: string; sealed: Bytes; created_at: Date; retired_at: Date | null;
   };
   credential: {
     account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account';

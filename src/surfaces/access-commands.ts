@@ -1,6 +1,7 @@
 /** Commands that ask who may do what. */
 import { stringify } from 'yaml';
 import type { CommandRecord } from './command-line.ts';
+import type { Server } from './remote-command.ts';
 import { remote } from './remote-command.ts';
 
 interface Reason {
@@ -48,7 +49,67 @@ export const accessCommands: readonly CommandRecord[] = [
       return answer.allowed ? 0 : 1;
     },
   }),
+  remote({
+    name: 'who-can',
+    summary: 'who may do something to a resource, and by what; and which workloads could come with which claims',
+    args: [permission, resource],
+    options: [scope],
+    data: true,
+    run: async (server, { args, options, terminal, json }) => {
+      const body = questionOf(['me', ...args], options);
+      for await (const item of pages<Person | Workload>(server, 'access:whoCan', body)) {
+        terminal.print(json ? JSON.stringify(item) : whoLine(item));
+      }
+    },
+  }),
+  remote({
+    name: 'what-can',
+    summary: 'what a principal may do, resource by resource',
+    args: [principal],
+    options: [{ flags: '--scope <scope>', help: 'nothing outside it' }, { flags: '--kind <kind>', help: 'of this kind alone, e.g. pipeline' }],
+    data: true,
+    run: async (server, { args: [who], options, terminal, json }) => {
+      const body = { ...(who === 'me' ? {} : { principal: who }), ...(options['scope'] === undefined ? {} : { scope: options['scope'] }), ...(options['kind'] === undefined ? {} : { kind: options['kind'] }) };
+      for await (const item of pages<Thing>(server, 'access:whatCan', body)) {
+        terminal.print(json ? JSON.stringify(item) : `${item.kind} ${item.id}: ${item.permissions.map((one) => one.slice(item.kind.length + 1)).join(', ')}`);
+      }
+    },
+  }),
 ];
+
+interface Person {
+  readonly type: 'user' | 'service_account';
+  readonly path: string;
+  readonly reasons: readonly Reason[];
+}
+
+interface Workload {
+  readonly type: 'workload';
+  readonly path: string;
+  readonly issuer: string;
+  readonly when: readonly Readonly<Record<string, unknown>>[];
+}
+
+interface Thing {
+  readonly kind: string;
+  readonly id: string;
+  readonly permissions: readonly string[];
+}
+
+/** All pages, one after the other. */
+async function* pages<T>(server: Server, path: string, body: object): AsyncGenerator<T> {
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page = (await server.call({ method: 'POST', path: `${server.api}/${path}`, body: { ...body, limit: 200, ...(cursor === undefined ? {} : { cursor }) } })) as { items: T[]; next: string | null };
+    yield* page.items;
+    cursor = page.next;
+  }
+}
+
+function whoLine(item: Person | Workload): string {
+  if (item.type !== 'workload') return `${item.type}:${item.path}  ${item.reasons.map(reasonLine).join('; ')}`;
+  const claims = item.when.map(({ claim, ...must }) => `${String(claim)} ${Object.entries(must).map(([how, value]) => `${how} ${JSON.stringify(value)}`).join(', ')}`);
+  return `workload of ${item.issuer} through mapping ${item.path}  ${claims.join('; ')}`;
+}
 
 function questionOf([who, what, which]: readonly string[], options: Readonly<Record<string, unknown>>): object {
   const place = options['scope'] === undefined ? which : { scope: options['scope'], identifier: which };

@@ -176,3 +176,107 @@ describe('a resource of another system', () => {
     }
   });
 });
+
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+async function all<T>(path: string, body: object, { limit = 200, token }: { limit?: number; token?: string } = {}): Promise<T[]> {
+  const items: T[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const answer = await server.call({ method: 'POST', path: `${server.api}/access:${path}`, body: { ...body, limit, ...(cursor === undefined ? {} : { cursor }) }, ...(token === undefined ? {} : { token }) });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const page = answer.body as Page<T>;
+    assert.ok(page.items.length <= limit);
+    items.push(...page.items);
+    cursor = page.next;
+  }
+  return items;
+}
+
+describe('who can', () => {
+  const who = async (permission: string, resource: unknown, limit = 200) =>
+    (await all<{ type: string; path: string; reasons?: { binding?: string }[]; when?: unknown }>('whoCan', { permission, resource }, { limit }));
+
+  test('names people by the binding that allows, through groups too, and nobody else', async () => {
+    const found = await who('service.edit', 'payments/checkout/web');
+    assert.deepEqual(found.map(({ type, path }) => [type, path]), [['user', 'admin'], ['user', 'alice']]);
+    assert.equal(found[1]?.reasons?.[0]?.binding, 'payments/fronters');
+    assert.deepEqual((await who('service.edit', 'payments/checkout/api')).map(({ path }) => path), ['admin']);
+  });
+
+  test('is complete page by page, whatever the size of the pages', async () => {
+    const whole = await who('todo.edit', { scope: 'payments', identifier: 'new', attributes: { owner: 'alice' } });
+    for (const limit of [1, 2, 3]) assert.deepEqual(await who('todo.edit', { scope: 'payments', identifier: 'new', attributes: { owner: 'alice' } }, limit), whole);
+  });
+
+  test('leaves out who is disabled, and whose binding is over', async () => {
+    await server.apply([
+      { kind: 'User', identifier: 'sleeper', spec: { email: 'sleeper@example.com', disabled: true } },
+      { kind: 'User', identifier: 'late', spec: { email: 'late@example.com' } },
+      ...['sleeper', 'late'].map((id) => ({
+        kind: 'RoleBinding', identifier: `of_${id}`,
+        spec: { principal: { type: 'user', id }, role: 'service_editor', resourceGroup: everything, ...(id === 'late' ? { expiresAt: new Date(server.clock.now().getTime() + 60_000).toISOString() } : {}) },
+      })),
+    ]);
+    assert.deepEqual((await who('service.edit', 'payments/checkout/api')).map(({ path }) => path), ['admin', 'late']);
+    server.clock.advance(60_000);
+    assert.deepEqual((await who('service.edit', 'payments/checkout/api')).map(({ path }) => path), ['admin']);
+  });
+
+  test('tells of workloads that could come, with the claims they would need', async () => {
+    await server.apply([
+      { kind: 'TrustedIssuer', identifier: 'corporate', spec: { issuer: 'https://as.example', audiences: ['https://sallyport.example'], keys: { jwksUri: 'https://as.example/jwks' }, algorithms: ['RS256'] } },
+      { kind: 'ClaimMapping', identifier: 'robots', spec: { issuer: 'corporate', when: [{ claim: '/client_id', equals: 'robot' }], grants: [{ role: 'service_editor', scope: 'payments/checkout', resources: [{ type: 'service', where: { 'tags.tier': { equalsClaim: '/tier' } } }] }] } },
+    ]);
+    const workloads = (await who('service.edit', 'payments/checkout/web')).filter(({ type }) => type === 'workload');
+    assert.deepEqual(workloads, [{ type: 'workload', path: 'robots', issuer: 'corporate', when: [{ claim: '/client_id', equals: 'robot' }] }]);
+    assert.deepEqual((await who('service.edit', 'payments/checkout')).filter(({ type }) => type === 'workload'), []);
+  });
+
+  test('is for those who may explain', async () => {
+    for (const token of [alice.token, helper.token]) {
+      problem(await server.call({ method: 'POST', path: `${server.api}/access:whoCan`, body: { permission: 'service.edit', resource: 'payments/checkout/web' }, token }), 404, 'access.not_found');
+    }
+  });
+});
+
+describe('what can', () => {
+  interface Thing {
+    readonly kind: string;
+    readonly id: string;
+    readonly permissions: readonly string[];
+  }
+
+  test('tells all that somebody may do, and the same in pages of any size', async () => {
+    const whole = await all<Thing>('whatCan', { principal: 'user:alice' });
+    const told = whole.map(({ kind, id, permissions }) => `${kind} ${id} ${permissions.join()}`);
+    assert.deepEqual(told, ['service payments/checkout/web service.view,service.edit']);
+    for (const limit of [1, 2]) assert.deepEqual(await all<Thing>('whatCan', { principal: 'user:alice' }, { limit }), whole);
+  });
+
+  test('of an administrator is everything, each with what a check allows', async () => {
+    const whole = await all<Thing>('whatCan', { principal: 'user:admin' }, { limit: 7 });
+    assert.equal(new Set(whole.map(({ kind, id }) => `${kind} ${id}`)).size, whole.length);
+    for (const expected of ['account /', 'organization payments', 'project payments/checkout', 'service payments/checkout/api', 'audit payments', 'todo list/1', 'external_resource payments/todo_1']) {
+      assert.ok(whole.some(({ kind, id }) => `${kind} ${id}` === expected), expected);
+    }
+  });
+
+  test('keeps to a scope and a kind', async () => {
+    const told = await all<Thing>('whatCan', { principal: 'user:admin', scope: 'payments/checkout', kind: 'service' });
+    assert.deepEqual(told.map(({ id }) => id), ['payments/checkout/api', 'payments/checkout/web']);
+  });
+
+  test('about oneself anybody may ask, about others those who may explain', async () => {
+    assert.equal((await all<Thing>('whatCan', {}, { token: alice.token })).length, 1);
+    problem(await server.call({ method: 'POST', path: `${server.api}/access:whatCan`, body: { principal: 'user:admin' }, token: alice.token }), 404, 'access.not_found');
+  });
+
+  test('a cursor of another question is refused', async () => {
+    const first = await server.call({ method: 'POST', path: `${server.api}/access:whatCan`, body: { principal: 'user:admin', limit: 1 } });
+    const { next } = first.body as Page<Thing>;
+    problem(await server.call({ method: 'POST', path: `${server.api}/access:whatCan`, body: { principal: 'user:alice', cursor: next } }), 400, 'request.invalid');
+  });
+});

@@ -51,6 +51,8 @@ const samples: Readonly<Record<string, Sample>> = {
   'manifest.export': {},
   'access.check': { body: { principal: 'user:admin', permission: 'role.view', resource: 'generated' } },
   'access.check_many': { body: { principal: 'user:admin', checks: [{ permission: 'role.view', resource: 'generated' }] } },
+  'access.who_can': { body: { permission: 'role.view', resource: 'generated' } },
+  'access.what_can': { body: { principal: 'user:admin' } },
   'access.explain': { body: { principal: 'user:admin', permission: 'role.view', resource: 'generated' } },
   'authzen.evaluation': { body: evaluation },
   'authzen.evaluations': { body: { evaluations: [evaluation] } },

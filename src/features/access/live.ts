@@ -57,7 +57,8 @@ function* liveScopes(world: World, kinds: Kinds, asker: Asker, now: Date): Gener
   for (const path of engine.liveScopes(type, uid, now.getTime())) if (world.hasScope(path)) yield path;
 }
 
-function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
+/** Where something live is given, however little; a range may be told twice. */
+export function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
   const nowMs = now.getTime();
   const words = kinds.of(world);
   const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundReach)];

@@ -8,8 +8,8 @@ import { refuseUnlessAsking, scopeAsked } from './authzen.ts';
 import { permissionMeant, resourceMeant, saidOf, scopeSaid, subjectMeant } from './authzen-question.ts';
 import { actionSearchBody, actionsAnswer, entitiesAnswer, resourceSearchBody, subjectSearchBody } from './authzen-schema.ts';
 import type { CheckServices } from './check.ts';
-import { resourcesFor } from './what-can.ts';
-import { principalsFor } from './who-can.ts';
+import { whatCan } from './what-can.ts';
+import { whoCan } from './who-can.ts';
 
 export interface SearchServices extends CheckServices {
   readonly cursors: Cursors;
@@ -41,7 +41,7 @@ export function searchOperations(services: SearchServices): AnyOperation[] {
       if (target === null || (type !== 'user' && type !== 'service_account')) return { results: [], page: { next_token: '' } };
       const page = pageOf(services, call, [type, action, resource, subject.properties ?? null], body.page);
       const question = { permission: permissionMeant(resource.type, action.name), target };
-      const { items, next } = principalsFor({ world: call.world, kinds: services.kinds, question, now: call.now }, { types: [type], ...page });
+      const { items, next } = whoCan({ world: call.world, kinds: services.kinds, question, now: call.now }, { types: [type], ...page });
       return { results: items.map(({ path }) => ({ type, id: path })), page: { next_token: page.token(next) } };
     },
   });
@@ -62,7 +62,7 @@ export function searchOperations(services: SearchServices): AnyOperation[] {
       if (asker === null || within === null) return { results: [], page: { next_token: '' } };
       const page = pageOf(services, call, [subject, action, resource], body.page);
       const search = { kind: resource.type, permission: permissionMeant(resource.type, action.name), said: saidOf(subject.properties, action.properties), within };
-      const { items, next } = resourcesFor({ world: call.world, kinds: services.kinds, asker: isSelf ? call.caller : asker, now: call.now }, { ...search, ...page });
+      const { items, next } = whatCan({ world: call.world, kinds: services.kinds, asker: isSelf ? call.caller : asker, now: call.now }, { ...search, ...page });
       return { results: items.map(({ id }) => ({ type: resource.type, id })), page: { next_token: page.token(next) } };
     },
   });

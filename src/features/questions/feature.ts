@@ -7,6 +7,7 @@ import type { SearchServices } from './authzen-search.ts';
 import { searchOperations } from './authzen-search.ts';
 import { checkOperations } from './check.ts';
 import { explainOperation } from './explain.ts';
+import { reachOperations } from './reach.ts';
 import { accessNoun } from './schema.ts';
 
 export const questions: Manifest = { name: 'questions', nouns: [accessNoun] };
@@ -15,7 +16,7 @@ export function questionsFeature(services: SearchServices & MetadataServices): M
   return {
     name: 'questions',
     operations: [
-      ...checkOperations(services), explainOperation(services),
+      ...checkOperations(services), explainOperation(services), ...reachOperations(services),
       ...evaluationOperations(services), ...searchOperations(services), ...metadataOperations(services),
     ],
   };

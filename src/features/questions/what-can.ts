@@ -1,13 +1,21 @@
-/** What somebody may act on: every stored resource of a kind, in a fixed order, from any point on. */
-import { evaluate, externalTarget } from '#features/access/feature.ts';
+/** What somebody may do, and to what: scope by scope where anything is given, kind by kind, in the order of names. */
+import { evaluate, externalTarget, liveRanges } from '#features/access/feature.ts';
 import type { Asker } from '#features/access/feature.ts';
 import { targetOf } from '#features/resources/feature.ts';
 import type { Said, Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { contains } from '#kernel/scope.ts';
+import { accountScope, contains, levelOf } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
-import { entryPath } from '#kernel/world.ts';
+import { entryPath, openedScope } from '#kernel/world.ts';
+
+export interface FoundResource {
+  readonly kind: string;
+  /** Path of a document, scope of what has none, the other system's own name of a registered instance. */
+  readonly id: string;
+  readonly scope: ScopePath;
+  readonly permissions: readonly string[];
+}
 
 interface Asking {
   readonly world: World;
@@ -17,33 +25,132 @@ interface Asking {
 }
 
 interface Wanted {
-  readonly kind: string;
-  readonly permission: string;
-  readonly said: Said;
+  /** Null = every kind. */
+  readonly kind: string | null;
+  /** Null = every permission of the kind. */
+  readonly permission: string | null;
+  readonly said?: Said;
   /** Nothing outside this scope. */
   readonly within: ScopePath;
   readonly after: string | null;
   readonly limit: number;
 }
 
-/** `id` is the path of a document, and the other system's own name of a registered instance. */
-export function resourcesFor({ world, kinds, asker, now }: Asking, wanted: Wanted): { readonly items: readonly { readonly id: string }[]; readonly next: string | null } {
-  const items: { readonly id: string; readonly key: string }[] = [];
-  for (const { key, id, target } of inOrder(world, kinds, wanted)) {
-    if (wanted.after !== null && key <= wanted.after) continue;
-    if (!evaluate(world, kinds, asker, { permission: wanted.permission, target }, now).allowed) continue;
-    if (items.length === wanted.limit) return { items, next: items.at(-1)!.key };
-    items.push({ id, key });
+/** At most `limit` resources somebody may do anything to, and where the next page begins; null when there is no more. */
+export function whatCan(asking: Asking, wanted: Wanted): { readonly items: readonly FoundResource[]; readonly next: string | null } {
+  const items: (FoundResource & { readonly key: string })[] = [];
+  for (const { key, id, target } of resourcesInOrder(asking, wanted)) {
+    const permissions = permissionsOn(asking, wanted, target);
+    if (permissions.length === 0) continue;
+    if (items.length === wanted.limit) return { items: items.map(shown), next: items.at(-1)!.key };
+    items.push({ key, kind: target.kind, id, scope: target.scope, permissions });
   }
-  return { items, next: null };
+  return { items: items.map(shown), next: null };
 }
 
-function inOrder(world: World, kinds: Kinds, { kind, said, within }: Wanted): { key: string; id: string; target: Target }[] {
-  const isExternal = kinds.of(world).nouns.get(kind)?.external !== undefined;
-  const found = [...world.list(isExternal ? 'external_resource' : kind)].flatMap((entry) => {
-    const target = isExternal ? externalTarget(world, entry) : targetOf(entry);
-    if (target === null || target.kind !== kind || !contains(within, target.scope)) return [];
-    return [{ key: entryPath(entry), id: isExternal ? target.identifier! : entryPath(entry), target: isExternal ? { ...target, said } : target }];
+function shown({ kind, id, scope, permissions }: FoundResource): FoundResource {
+  return { kind, id, scope, permissions };
+}
+
+function permissionsOn({ world, kinds, asker, now }: Asking, { permission }: Wanted, target: Target): string[] {
+  const verbs = kinds.of(world).nouns.get(target.kind)?.verbs ?? [];
+  const asked = permission === null ? verbs.map((verb) => `${target.kind}.${verb}`) : [permission];
+  return asked.filter((one) => evaluate(world, kinds, asker, { permission: one, target }, now).allowed);
+}
+
+interface Placed {
+  readonly key: string;
+  readonly id: string;
+  readonly target: Target;
+}
+
+/** A scope comes before what lies below it; keys grow, so a page can begin after any of them. */
+function* resourcesInOrder(asking: Asking, wanted: Wanted): Generator<Placed> {
+  for (const scope of scopesInOrder(asking, wanted.within)) {
+    const prefix = `${scope}\n`;
+    // All of a scope that ends before the page begins is passed by.
+    if (wanted.after !== null && `${prefix}\uffff` <= wanted.after) continue;
+    for (const { id, target } of inScope(asking, scope, wanted.kind).toSorted(byKindAndId)) {
+      const key = `${prefix}${target.kind}\n${id}`;
+      if (wanted.after !== null && key <= wanted.after) continue;
+      yield { key, id, target: wanted.said === undefined ? target : { ...target, said: wanted.said } };
+    }
+  }
+}
+
+type InScope = Omit<Placed, 'key'>;
+
+function byKindAndId(a: InScope, b: InScope): number {
+  if (a.target.kind !== b.target.kind) return a.target.kind < b.target.kind ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}
+
+function inScope({ world, kinds }: Asking, scope: ScopePath, wanted: string | null): InScope[] {
+  const words = kinds.of(world);
+  const isWanted = (kind: string): boolean => wanted === null || wanted === kind;
+  const found: InScope[] = scopeItself(world, scope).filter(({ target }) => isWanted(target.kind));
+  for (const [name, { levels, external }] of words.nouns) {
+    if (name === 'organization' || name === 'project' || name === 'account' || !isWanted(name)) continue;
+    if (words.kinds.has(name)) for (const entry of world.list(name, scope)) found.push({ id: entryPath(entry), target: targetOf(entry) });
+    else if (external === undefined && levels.includes(levelOf(scope))) found.push({ id: scope, target: bare(name, scope) });
+  }
+  for (const entry of world.list('external_resource', scope)) {
+    const target = externalTarget(world, entry);
+    if (target !== null && isWanted(target.kind)) found.push({ id: target.identifier!, target });
+  }
+  return found;
+}
+
+/** The account has no document; an organization or project is found in itself. */
+function scopeItself(world: World, scope: ScopePath): InScope[] {
+  if (scope === accountScope) return [{ id: scope, target: bare('account', scope) }];
+  const entry = world.get(world.scopeUid(scope)!)!;
+  return [{ id: entryPath(entry), target: targetOf(entry) }];
+}
+
+function bare(kind: string, scope: ScopePath): Target {
+  return { kind, scope, identifier: null, tags: {}, attributes: {} };
+}
+
+/** Only where something is given; in the order of `allScopes`. */
+function scopesInOrder({ world, kinds, asker, now }: Asking, within: ScopePath): readonly ScopePath[] {
+  const ranges = liveRanges(world, kinds, asker, now);
+  const all = allScopes(world);
+  const isEverywhere = ranges.some(({ scope, includeChildScopes }) => includeChildScopes && contains(scope, within));
+  if (isEverywhere) return below(all, within);
+  const found = new Set<ScopePath>();
+  for (const { scope, includeChildScopes } of ranges) {
+    if (includeChildScopes) for (const one of below(all, scope)) found.add(one);
+    else if (world.hasScope(scope)) found.add(scope);
+  }
+  return [...found].filter((scope) => contains(within, scope)).toSorted();
+}
+
+const scopesKey = Symbol('scopes in order');
+
+/** A subtree is one run of it: nothing that an identifier is made of sorts before `/`. */
+function allScopes(world: World): readonly ScopePath[] {
+  return world.derive(scopesKey, ['organization', 'project'], (from) => {
+    const opened = ['organization', 'project'].flatMap((kind) => [...from.list(kind)].map((entry) => openedScope(entry)!));
+    return [accountScope, ...opened.toSorted()];
   });
-  return found.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function below(all: readonly ScopePath[], scope: ScopePath): readonly ScopePath[] {
+  if (scope === accountScope) return all;
+  const first = firstFrom(all, scope);
+  let end = first;
+  while (end < all.length && contains(scope, all[end]!)) end++;
+  return all.slice(first, end);
+}
+
+/** Index of the first that is not before `scope`; the account stands before all and sorts nowhere. */
+function firstFrom(all: readonly ScopePath[], scope: ScopePath): number {
+  let [low, high] = [1, all.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (all[middle]! < scope) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,17 +1,27 @@
-/** Who may do something to a resource: every principal, in a fixed order, from any point on. */
-import { evaluate } from '#features/access/feature.ts';
+/** Who may do something to a resource: people in the order of their names, then the workloads that could come. */
+import { evaluate, isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from '#features/access/feature.ts';
+import type { ClaimMappingFacts } from '#features/trust/schema.ts';
 import type { Asker } from '#features/access/feature.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import type { World } from '#kernel/world.ts';
+import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 
 export type PersonType = 'user' | 'service_account';
 
-export interface Found {
+export interface FoundPerson {
   readonly type: PersonType;
   readonly path: string;
   readonly decision: Decision;
+}
+
+/** Not somebody yet: who brings such a token would be allowed. */
+export interface PotentialWorkload {
+  readonly type: 'workload';
+  readonly path: string;
+  readonly issuer: string;
+  /** What its claims must be. */
+  readonly when: ClaimMappingFacts['spec']['when'];
 }
 
 interface Asking {
@@ -21,35 +31,68 @@ interface Asking {
   readonly now: Date;
 }
 
-interface Wanted {
-  readonly types: readonly PersonType[];
+interface Wanted<T extends string> {
+  readonly types: readonly T[];
   /** Where the page before ended; null = from the start. */
   readonly after: string | null;
   readonly limit: number;
 }
 
+/** So many are looked up one by one; of more, the ordered list is walked until the page is full. */
+const maxGathered = 2_000;
+
 /** At most `limit`, and where the next page begins; null when there is no more. */
-export function principalsFor({ world, kinds, question, now }: Asking, { types, after, limit }: Wanted): { readonly items: readonly Found[]; readonly next: string | null } {
-  const items: Found[] = [];
-  for (const { key, type, asker } of peopleInOrder(world, types)) {
-    if (after !== null && key <= after) continue;
-    const decision = evaluate(world, kinds, asker, question, now);
-    if (!decision.allowed) continue;
-    if (items.length === limit) return { items, next: keyOf(items.at(-1)!) };
-    items.push({ type, path: asker.principal.path, decision });
+export function whoCan(asking: Asking, wanted: Wanted<PersonType | 'workload'>): { readonly items: readonly (FoundPerson | PotentialWorkload)[]; readonly next: string | null } {
+  const items: (FoundPerson | PotentialWorkload)[] = [];
+  for (const item of everybody(asking, wanted)) {
+    if (items.length === wanted.limit) return { items, next: keyOf(items.at(-1)!) };
+    items.push(item);
   }
   return { items, next: null };
+}
+
+function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workload'>): Generator<FoundPerson | PotentialWorkload> {
+  const { world, kinds, question, now } = asking;
+  const turned = { world, kinds, question, nowMs: now.getTime() };
+  const subjects = subjectsThatCould(turned);
+  const isLater = (key: string): boolean => after === null || key > after;
+  const gathered = peopleUnder(world, subjects, maxGathered);
+  for (const type of types.toSorted()) {
+    if (type === 'workload') {
+      const mappings = mappingsThatCould(turned).map((mapping) => workloadOf(world, mapping)).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+      yield* mappings.filter((workload) => isLater(keyOf(workload)));
+      continue;
+    }
+    const people = gathered === null ? inOrder(world, type) : sorted(gathered.filter((entry) => entry.kind === type));
+    for (const { path, entry } of people) {
+      if (!isLater(keyOf({ type, path })) || (gathered === null && !isUnder(world, entry, subjects))) continue;
+      const asker: Asker = { accountId: world.accountId, principal: { type, uid: entry.uid, path }, bounds: 'principal' };
+      const decision = evaluate(world, kinds, asker, question, now);
+      if (decision.allowed) yield { type, path, decision };
+    }
+  }
+}
+
+function workloadOf(world: World, mapping: Entry): PotentialWorkload {
+  const { issuerUid, spec } = mapping.facts as ClaimMappingFacts;
+  return { type: 'workload', path: entryPath(mapping), issuer: world.get(issuerUid)?.identifier ?? '', when: spec.when };
 }
 
 function keyOf({ type, path }: { readonly type: string; readonly path: string }): string {
   return `${type}:${path}`;
 }
 
-function peopleInOrder(world: World, types: readonly PersonType[]): { key: string; type: PersonType; asker: Asker }[] {
-  const people = types.flatMap((type) => [...world.list(type)].map((entry) => {
-    const path = entryPath(entry);
-    const asker: Asker = { accountId: world.accountId, principal: { type, uid: entry.uid, path }, bounds: 'principal' };
-    return { key: keyOf({ type, path }), type, asker };
-  }));
-  return people.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+interface Named {
+  readonly path: string;
+  readonly entry: Entry;
+}
+
+const orderKeys = { user: Symbol('users in order'), service_account: Symbol('service accounts in order') } as const;
+
+function inOrder(world: World, type: PersonType): readonly Named[] {
+  return world.derive(orderKeys[type], [type], (from) => sorted([...from.list(type)]));
+}
+
+function sorted(entries: readonly Entry[]): readonly Named[] {
+  return entries.map((entry) => ({ path: entryPath(entry), entry })).toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }

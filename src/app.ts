@@ -221,8 +221,8 @@ async function again(all: readonly Recogniser[], credential: { accountId: string
 }
 
 /** At most one form may match: two would mean that a token could be read in two ways. */
-async function recognise(all: readonly Recogniser[], presented: Presented) {
+function recognise(all: readonly Recogniser[], presented: Presented): Promise<Caller | null> {
   const fitting = all.filter((recogniser) => recogniser.matches(presented.token));
   assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
-  return fitting.length === 0 ? null : fitting[0]!.authenticate(presented);
+  return fitting[0]?.authenticate(presented) ?? Promise.resolve(null);
 }

@@ -1,6 +1,7 @@
 /** Recognises our own tokens and the bootstrap token. */
 import type { Caller, Principal } from '#kernel/caller.ts';
 import type { Recogniser } from '#kernel/manifest.ts';
+import type { World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { PrincipalFacts } from '#features/access/schema.ts';
 import type { Snapshots } from '#features/resources/feature.ts';
@@ -10,6 +11,8 @@ import type { Credential, CredentialKind } from './store.ts';
 import { findById } from './store.ts';
 import { isOurs, readToken } from './token-form.ts';
 
+const bootstrap: Principal = { type: 'system', uid: 'bootstrap', path: 'bootstrap' };
+
 export function recognisers(services: { database: Database; snapshots: Snapshots; tokens: KnownTokens }): Recogniser[] {
   return [
     {
@@ -18,7 +21,7 @@ export function recognisers(services: { database: Database; snapshots: Snapshots
       async authenticate(presented) {
         const kind = readToken(presented.token);
         const credential = kind === null ? null : await services.tokens.find(presented);
-        return credential === null || credential.kind !== kind ? null : callerOf(services.snapshots, credential);
+        return credential === null || credential.kind !== kind ? null : callerOf(services.snapshots, credential, presented.now);
       },
       again: again(services, ['personal', 'service_account']),
     },
@@ -29,7 +32,7 @@ export function recognisers(services: { database: Database; snapshots: Snapshots
         if (presented.token.length < 32) return null;
         if (!(await services.tokens.hasBootstrap(presented))) return presented.admitStranger().then(() => null);
         const credential = await services.tokens.find(presented);
-        return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential);
+        return credential === null || credential.kind !== 'bootstrap' ? null : callerOf(services.snapshots, credential, presented.now);
       },
       again: again(services, ['bootstrap']),
     },
@@ -40,8 +43,7 @@ function again({ database, snapshots }: { database: Database; snapshots: Snapsho
   return async ({ accountId, kind, id, now }) => {
     if (!(kinds as readonly string[]).includes(kind)) return null;
     const credential = await findById(database.read, accountId, id);
-    if (credential === null || credential.kind !== kind || credential.revokedAt !== null) return null;
-    return credential.expiresAt !== null && credential.expiresAt <= now ? null : callerOf(snapshots, credential);
+    return credential === null || credential.kind !== kind || credential.revokedAt !== null ? null : callerOf(snapshots, credential, now);
   };
 }
 
@@ -49,9 +51,10 @@ export function looksLikeJwt(token: string): boolean {
   return token.startsWith('eyJ') || token.split('.').length === 3;
 }
 
-/** Null when the principal is gone or disabled: what a caller may do about itself asks for no permission. */
-async function callerOf(snapshots: Snapshots, credential: Credential): Promise<Caller | null> {
-  const principal = await principalOf(snapshots, credential);
+/** Null when it has expired, or when its principal is gone or disabled: what a caller may do about itself asks for no permission. */
+async function callerOf(snapshots: Snapshots, credential: Credential, now: Date): Promise<Caller | null> {
+  if (credential.expiresAt !== null && credential.expiresAt <= now) return null;
+  const principal = credential.kind === 'bootstrap' ? bootstrap : principalOf(await snapshots.world(credential.accountId), credential);
   if (principal === null) return null;
   return {
     accountId: credential.accountId,
@@ -63,9 +66,7 @@ async function callerOf(snapshots: Snapshots, credential: Credential): Promise<C
   };
 }
 
-async function principalOf(snapshots: Snapshots, credential: Credential): Promise<Principal | null> {
-  if (credential.kind === 'bootstrap') return { type: 'system', uid: 'bootstrap', path: 'bootstrap' };
-  const world = await snapshots.world(credential.accountId);
+function principalOf(world: World, credential: Credential): Principal | null {
   const entry = credential.principalUid === null ? undefined : world.get(credential.principalUid);
   if (entry === undefined || (entry.kind !== 'user' && entry.kind !== 'service_account') || entry.kind !== credential.principalType) return null;
   return (entry.facts as PrincipalFacts).enabled ? { type: entry.kind, uid: entry.uid, path: entryPath(entry) } : null;

@@ -79,17 +79,14 @@ const maxKept = 10_000;
 
 export type AccountDirectory = (identifier: string, admitStranger?: () => Promise<void>) => Promise<{ readonly id: string; readonly identifier: string } | null>;
 
-/** Accounts by identifier for the front door, as the database knew them less than a second ago. */
+/** Accounts that are not disabled, by identifier, for the front door; as the database knew them less than a second ago. */
 export function accountDirectory({ database, clock }: Pick<AccountServices, 'database' | 'clock'>): AccountDirectory {
-  const remembered = createRemembered<AccountRow>({
+  const remembered = createRemembered<{ readonly id: string; readonly identifier: string }>({
     clock, maxKept,
     async ask(identifiers) {
-      const rows = await database.read.selectFrom('account').selectAll().where('identifier', 'in', identifiers).execute();
-      return new Map(rows.map((row) => [row.identifier, accountOf(row)]));
+      const rows = await database.read.selectFrom('account').select(['id', 'identifier']).where('identifier', 'in', identifiers).where('disabled', '=', false).execute();
+      return new Map(rows.map((row) => [row.identifier, row]));
     },
   });
-  return async (identifier, admitStranger) => {
-    const account = isIdentifier(identifier) ? await remembered.find(identifier, admitStranger) : null;
-    return account === null || account.disabled ? null : account;
-  };
+  return (identifier, admitStranger) => (isIdentifier(identifier) ? remembered.find(identifier, admitStranger) : Promise.resolve(null));
 }

@@ -46,7 +46,9 @@ export function createInFlight(timeoutMs: number): InFlight {
           clearTimeout(timer);
           if (response.closed) abandoned -= 1;
         };
-        work(awaiting).finally(stopped).then(resolve, reject);
+        const outcome = work(awaiting);
+        outcome.then(stopped, stopped);
+        outcome.then(resolve, reject);
       });
     },
   };

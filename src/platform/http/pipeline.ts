@@ -1,7 +1,7 @@
 /** The way of one request: match → limits → authenticate → parse → authorize → prepare → write → reply. */
 import type { Caller } from '#kernel/caller.ts';
 import type { Check, Decision, Question } from '#kernel/decision.ts';
-import { Refusal, assert, refusal } from '#kernel/errors.ts';
+import { Refusal, refusal } from '#kernel/errors.ts';
 import type { ErrorCode, FieldError } from '#kernel/errors.ts';
 import type { Presented } from '#kernel/manifest.ts';
 import type { AnyOperation, InputOf, InputSchemas } from '#kernel/operation.ts';
@@ -20,6 +20,7 @@ import type { Awaiting } from './in-flight.ts';
 import { fieldErrors } from './problem.ts';
 import { refusalRow, refuseCheck, refuseMissing, refuseQuestion } from './refuse.ts';
 import type { RequestContent } from './request.ts';
+import { RunningCall } from './running-call.ts';
 import type { Turns } from './turns.ts';
 
 export interface Account {
@@ -85,23 +86,7 @@ const nobody: Account = { id: '', identifier: '' };
 
 export async function perform(services: PipelineServices, operation: AnyOperation, request: RawRequest): Promise<Reply> {
   const now = services.clock.now();
-  const isOpen = operation.access.shape === 'open';
-  // Endpoints of OAuth count their own refusals, by issuer.
-  const bringsCredential = isOpen && operation.method === 'POST' && operation.dialect !== 'oauth';
-  if (bringsCredential || (!isOpen && request.token === null)) await request.admitStranger();
-  const account = request.accountIdentifier === null ? nobody : await services.gate.account(request.accountIdentifier, request.admitStranger);
-  const caller = account === null || account === nobody ? null : await authenticate(services, request, account, now);
-  const refused = async (code: ErrorCode): Promise<void> => {
-    services.gate.countAnonymous({ accountId: account?.id ?? null, code, address: request.address, operation: operation.name });
-    await request.countStranger();
-  };
-  if (!isOpen && caller === null) {
-    const code = request.token === null ? 'credential.missing' : 'credential.invalid';
-    await refused(code);
-    throw refusal(code);
-  }
-  if (caller === null && (account === null || request.token !== null)) await request.countStranger();
-  if (account === null) throw refusal('access.not_found');
+  const { account, caller } = await identify(services, operation, request, now);
   if (caller !== null) await request.admit(caller);
   const content = request.read();
   const input = parseInput(operation.input, content);
@@ -110,9 +95,37 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   try {
     return await performFor(services, operation, request, { account, caller, scope, now, content, minRevision: content.minRevision, input });
   } catch (error) {
-    if (bringsCredential && error instanceof Refusal && error.record.status === 401) await refused(error.code);
+    if (isAttempt(operation) && error instanceof Refusal && error.record.status === 401) await countRefusal(services, operation, request, account, error.code);
     throw error;
   }
+}
+
+/** Endpoints of OAuth count their own refusals, by issuer. */
+function isAttempt({ access, method, dialect }: AnyOperation): boolean {
+  return access.shape === 'open' && method === 'POST' && dialect !== 'oauth';
+}
+
+/** Who is calling, and in which account. Nothing is looked up for a stranger whose address was refused too often. */
+async function identify(services: PipelineServices, operation: AnyOperation, request: RawRequest, now: Date): Promise<{ account: Account; caller: Caller | null }> {
+  const { accountIdentifier, token, admitStranger } = request;
+  const isOpen = operation.access.shape === 'open';
+  if (isAttempt(operation) || (!isOpen && token === null)) await admitStranger();
+  const account = accountIdentifier === null ? nobody : await services.gate.account(accountIdentifier, admitStranger);
+  const mayBeKnown = account !== null && account !== nobody && token !== null;
+  const caller = mayBeKnown ? await services.gate.authenticate({ accountId: account.id, token, now, admitStranger }) : null;
+  if (!isOpen && caller === null) {
+    const code = token === null ? 'credential.missing' : 'credential.invalid';
+    await countRefusal(services, operation, request, account, code);
+    throw refusal(code);
+  }
+  if (caller === null && (account === null || token !== null)) await request.countStranger();
+  if (account === null) throw refusal('access.not_found');
+  return { account, caller };
+}
+
+async function countRefusal({ gate }: PipelineServices, operation: AnyOperation, request: RawRequest, account: Account | null, code: ErrorCode): Promise<void> {
+  gate.countAnonymous({ accountId: account?.id ?? null, code, address: request.address, operation: operation.name });
+  await request.countStranger();
 }
 
 /**
@@ -124,7 +137,8 @@ async function performFor(services: PipelineServices, operation: AnyOperation, r
   let leave: (() => void) | undefined;
   try {
     for (let run = 1; ; run++) {
-      const call = await createCall(services, request, { ...fixed, minRevision });
+      const world = fixed.account === nobody ? null : await services.gate.world(fixed.account.id, minRevision);
+      const call = new RunningCall(services, { ...fixed, request, world, ifMatch: fixed.content.ifMatch });
       try {
         return await decideAndAct(services, operation, call, fixed);
       } catch (error) {
@@ -138,11 +152,6 @@ async function performFor(services: PipelineServices, operation: AnyOperation, r
   } finally {
     leave?.();
   }
-}
-
-async function authenticate(services: PipelineServices, request: RawRequest, account: Account, now: Date): Promise<Caller | null> {
-  if (request.token === null) return null;
-  return services.gate.authenticate({ accountId: account.id, token: request.token, now, admitStranger: request.admitStranger });
 }
 
 function parseInput(schemas: InputSchemas, content: RequestContent): InputOf<InputSchemas> {
@@ -175,55 +184,7 @@ interface Fixed {
   readonly input: InputOf<InputSchemas>;
 }
 
-interface OwnCall extends Call {
-  readonly acts: Act[];
-  readonly effects: (() => void | Promise<void>)[];
-}
-
-async function createCall(services: PipelineServices, request: RawRequest, fixed: Fixed): Promise<OwnCall> {
-  const { account, caller, now } = fixed;
-  const world = account === nobody ? null : await services.gate.world(account.id, fixed.minRevision);
-  const acts: Act[] = [];
-  const effects: (() => void | Promise<void>)[] = [];
-  return {
-    requestId: request.requestId,
-    now,
-    account,
-    scope: fixed.scope,
-    get world() {
-      assert(world !== null, 'the operation has no account');
-      return world;
-    },
-    get caller() {
-      assert(caller !== null, 'the operation is open and has no caller');
-      return caller;
-    },
-    callerIfAny: caller,
-    revision: world?.revision ?? 0,
-    get log() {
-      return request.log;
-    },
-    get signal() {
-      return request.awaiting.signal;
-    },
-    address: request.address,
-    ifMatch: fixed.content.ifMatch,
-    acts,
-    effects,
-    uid: services.randomness.uid,
-    random: services.randomness.bytes,
-    decide(question) {
-      assert(world !== null && caller !== null, 'there is nobody to decide about');
-      const decision = services.gate.decide(world, caller, question, now);
-      services.metrics.decisions.inc({ outcome: decision.allowed ? 'allow' : 'deny' });
-      return decision;
-    },
-    note: (act) => void acts.push(act),
-    afterCommit: (effect) => void effects.push(effect),
-  };
-}
-
-async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: OwnCall, { input, content }: Fixed): Promise<Reply> {
+async function decideAndAct(services: PipelineServices, operation: AnyOperation, call: RunningCall, { input, content }: Fixed): Promise<Reply> {
   let prepared: unknown;
   try {
     const found = await authorize(services, operation, call, input);
@@ -252,17 +213,17 @@ async function decideAndAct(services: PipelineServices, operation: AnyOperation,
 }
 
 /** The change is in, whatever becomes of what follows it: an error would say that it is not. */
-async function follow({ effects, log }: OwnCall): Promise<void> {
-  for (const effect of effects) {
+async function follow(call: RunningCall): Promise<void> {
+  for (const effect of call.effects) {
     try {
       await effect();
     } catch (error) {
-      log.error({ error: describeError(error) }, 'what follows a change failed; the change is in');
+      call.log.error({ error: describeError(error) }, 'what follows a change failed; the change is in');
     }
   }
 }
 
-function keyOf(operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {
+function keyOf(operation: AnyOperation, call: RunningCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {
   if (key === null || operation.idempotent !== true || call.callerIfAny === null) return null;
   const { principal } = call.callerIfAny;
   return { accountId: call.account.id, caller: callerHash(`${operation.name} ${call.scope} ${principal.type}:${principal.uid}`), key, requestHash: requestHash(input) };
@@ -273,7 +234,7 @@ function asReply(answer: unknown, operation: AnyOperation): Reply {
   return new Reply(answer, { status: operation.output === null ? 204 : 200 });
 }
 
-async function authorize(services: PipelineServices, operation: AnyOperation, call: OwnCall, input: InputOf<InputSchemas>): Promise<unknown> {
+async function authorize(services: PipelineServices, operation: AnyOperation, call: RunningCall, input: InputOf<InputSchemas>): Promise<unknown> {
   const { access } = operation;
   switch (access.shape) {
     case 'open':
@@ -309,7 +270,7 @@ function identifierIn({ params }: InputOf<InputSchemas>): string | null {
 }
 
 /** Every refusal of a known caller is a row, in a transaction of its own so that nothing rolls it back. */
-async function recordRefusal(services: PipelineServices, operation: AnyOperation, call: OwnCall, error: unknown): Promise<void> {
+async function recordRefusal(services: PipelineServices, operation: AnyOperation, call: RunningCall, error: unknown): Promise<void> {
   const row = call.callerIfAny === null ? null : refusalRow(call, error);
   if (row === null) return;
   const act: Act = { action: operation.name, outcome: 'refused', ...row };

@@ -17,6 +17,8 @@ export interface Selector {
   readonly type: string;
   readonly identifiers?: readonly string[] | undefined;
   readonly where?: Readonly<Record<string, MatcherSpec>> | undefined;
+  /** An expression in CEL. */
+  readonly condition?: string | undefined;
 }
 
 /** Part of the tree and of what lies in it. `all` includes external kinds. */

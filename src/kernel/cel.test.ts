@@ -91,6 +91,8 @@ describe('an expression', () => {
 const refused: readonly (readonly [string, string, number, RegExp])[] = [
   ['an unknown variable', 'true && resuorce.tags.env == "a"', 9, /no variable/],
   ['an unknown field', 'resource.tag.env == "a"', 10, /`resource` has no `tag`/],
+  ['an object that is no value', 'resource == resource', 1, /no value itself; name one of `resource.kind`/],
+  ['a field of it named by a value', 'resource[claims.a] == "a"', 1, /no value itself/],
   ['a type as a variable', 'claims.a == int', 13, /no variable/],
   ['a number where text is', 'resource.tags.env == 5', 1, /no such overload: string == int: both sides/],
   ['a number for a method of text', 'claims.ref.startsWith(5)', 23, /takes text/],

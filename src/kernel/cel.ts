@@ -67,8 +67,20 @@ export function isCompiled(result: Cel | CelFaults): result is Cel {
 }
 
 /** A fault as one line, with its place. */
-export function faultText({ line, column, message }: CelFault): string {
-  return `line ${line}, column ${column}: ${message}`;
+export function faultText({ line, column, message, suggestion }: CelFault): string {
+  return `line ${line}, column ${column}: ${message}${suggestion === undefined ? '' : `; did you mean \`${suggestion}\`?`}`;
+}
+
+/** The last so many results by text: a text means the same wherever it stands, and sessions bring theirs again and again. */
+export function rememberCel(variables: CelVariables, most: number): (source: string) => Cel | CelFaults {
+  const results = new Map<string, Cel | CelFaults>();
+  return (source) => {
+    let result = results.get(source);
+    if (result !== undefined) return result;
+    if (results.size >= most) results.delete(results.keys().next().value!);
+    results.set(source, (result = compileCel(source, variables)));
+    return result;
+  };
 }
 
 function evaluate(run: Run, paths: readonly (readonly string[])[], variables: Variables): ReturnType<Cel['explain']> {

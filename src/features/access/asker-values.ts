@@ -5,7 +5,7 @@ import { readPointer } from '#kernel/matcher.ts';
 import type { Entry } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 
-/** A user or service account. Tags count as `tags.<key>`; what is not known is missing. */
+/** A user or service account. Tags count as `tags.<key>`, all of them as `tags`; what is not known is missing. */
 export function contextOfPerson(person: Entry): MatchContext {
   return { claim: () => undefined, principal: (name) => knownOf(person, name) };
 }
@@ -19,6 +19,7 @@ function knownOf(person: Entry, name: string): unknown {
   if (name === 'identifier') return person.identifier;
   if (name === 'path') return entryPath(person);
   if (name === 'type') return person.kind;
+  if (name === 'tags') return person.tags;
   if (name === 'email') return (person.facts as { readonly email?: string }).email;
   const key = name.startsWith('tags.') ? name.slice(5) : null;
   return key !== null && Object.hasOwn(person.tags, key) ? person.tags[key] : undefined;

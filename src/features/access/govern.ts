@@ -4,7 +4,6 @@
  */
 import type { Target } from '#kernel/decision.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
-import { noClaims } from '#kernel/matcher.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { externalTarget } from './external-resource-kind.ts';
 import { inRange } from './extent.ts';
@@ -15,7 +14,7 @@ import { placesOf } from './places.ts';
 import { permissionsOf } from './roles.ts';
 import type { ResourceGroupFacts } from './schema.ts';
 import type { CompiledSelector } from './selector.ts';
-import { conditionHolds, conditionValue, conditionalSelectors, isAboutAsker } from './selector.ts';
+import { conditionalSelectors, couldMatch, widens } from './selector.ts';
 import { sessionKinds } from './touched.ts';
 
 type Conditional = { readonly grant: Grant; readonly why: string };
@@ -80,23 +79,14 @@ function append(byKind: Map<string, Conditional[]>, kind: string, found: Conditi
   else list.push(found);
 }
 
-/** A condition on a claim matches somebody's claim whatever the value is, and other people's when the value changes. */
+/**
+ * A condition about who asks matches somebody whatever the value is, and other people when the value changes. What is new
+ * was nobody's before: like itself, without its values.
+ */
 function matchesNewly(selector: CompiledSelector, before: Target | null, after: Target): boolean {
   if (!couldMatch(selector, after)) return false;
-  if (before === null || !couldMatch(selector, before)) return true;
-  return selector.conditions.some(
-    (condition) => isAboutAsker(condition) && conditionValue(condition.key, before) !== conditionValue(condition.key, after),
-  );
-}
-
-function couldMatch(selector: CompiledSelector, target: Target): boolean {
-  if (selector.identifiers !== null && (target.identifier === null || !selector.identifiers.has(target.identifier))) return false;
-  return selector.conditions.every((condition) => {
-    // Whoever asks may bring what it takes.
-    if (/^(?:principal|action)\./.test(condition.key)) return true;
-    const value = conditionValue(condition.key, target);
-    return isAboutAsker(condition) ? value !== undefined && value !== null : conditionHolds(condition, target, noClaims);
-  });
+  const was = before ?? { ...after, tags: {}, attributes: {} };
+  return !couldMatch(selector, was) || widens(selector, was, after);
 }
 
 function ownBound(grant: Grant, resource: Target, kinds: Kinds): Given['bound'] {

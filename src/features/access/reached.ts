@@ -4,7 +4,6 @@
  */
 import type { Question, Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { noClaims } from '#kernel/matcher.ts';
 import { upwards } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { inRange } from './extent.ts';
@@ -14,7 +13,7 @@ import { mappingGrants, memberships, subjectEntry } from './lookup.ts';
 import { placesOf } from './places.ts';
 import type { BindingFacts, GroupFacts } from './schema.ts';
 import type { Resources } from './selector.ts';
-import { conditionHolds, isAboutAsker } from './selector.ts';
+import { couldMatch } from './selector.ts';
 
 interface Turned {
   readonly world: World;
@@ -86,8 +85,5 @@ function grantCould({ world, kinds, question, nowMs }: Turned, grant: Grant | nu
 }
 
 function couldSelect(resources: Resources, target: Target): boolean {
-  return resources === 'all' || resources.some(({ type, identifiers, conditions }) => {
-    if (type !== target.kind || (identifiers !== null && (target.identifier === null || !identifiers.has(target.identifier)))) return false;
-    return conditions.every((condition) => isAboutAsker(condition) || conditionHolds(condition, target, noClaims));
-  });
+  return resources === 'all' || resources.some((selector) => couldMatch(selector, target));
 }

@@ -7,11 +7,14 @@
  */
 import { z } from 'zod';
 import type { MappingGrant } from '#kernel/caller.ts';
+import type { Cel, CelFaults } from '#kernel/cel.ts';
+import { celLimits, faultText, isCompiled } from '#kernel/cel.ts';
 import { ref, scopePath } from '#kernel/marks.ts';
 import type { Level, ScopePath } from '#kernel/scope.ts';
+import { compileForAny } from './expressions.ts';
 import type { Resources } from './selector.ts';
 
-const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, values: 1_000, attributes: 50, verbs: 50 } as const;
+const limits = { permissions: 2_000, selectors: 200, identifiers: 1_000, scopes: 200, conditions: 20, expressions: 20, values: 1_000, attributes: 50, verbs: 50 } as const;
 
 /** Lets its holder bind a role without holding it (CONTRACTS §5). */
 export const bindPermission = 'role.bind';
@@ -60,6 +63,18 @@ const where = z.preprocess(
     .refine((conditions) => Object.keys(conditions).length <= limits.conditions, { error: `must have at most ${limits.conditions} conditions` }),
 );
 
+/** An expression in CEL; what is wrong with it is told with its place. */
+export function expressionText(compile: (source: string) => Cel | CelFaults) {
+  return z
+    .string()
+    .max(celLimits.characters, { error: `must have at most ${celLimits.characters} characters`, abort: true })
+    .superRefine((source, context) => {
+      const result = compile(source);
+      if (isCompiled(result)) return;
+      for (const fault of result.faults) context.addIssue({ code: 'custom', message: faultText(fault) });
+    });
+}
+
 const resourceName = z.string().refine((text) => new TextEncoder().encode(text).length <= 512, { error: 'must have at most 512 bytes' });
 
 /** One selector as written in resource groups, mapping grants and by sessions asking for less. */
@@ -67,9 +82,13 @@ const selectorSchema = z.strictObject({
   type: z.string().min(1).max(128),
   identifiers: z.array(resourceName).max(limits.identifiers).optional(),
   where: where.optional(),
+  condition: expressionText(compileForAny).optional().describe('an expression in CEL about `resource`, `principal` and, for kinds of other systems, `action`'),
 });
 
-export const selectorList = z.array(selectorSchema).max(limits.selectors);
+export const selectorList = z
+  .array(selectorSchema)
+  .max(limits.selectors)
+  .refine((selectors) => selectors.filter(({ condition }) => condition !== undefined).length <= limits.expressions, { error: `at most ${limits.expressions} of them may have a \`condition\`` });
 
 export const roleSpec = z.strictObject({
   /** The highest level at which it may be bound. */

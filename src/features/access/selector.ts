@@ -2,10 +2,14 @@
 import type { Selector } from '#kernel/caller.ts';
 import type { ReasonCode, Target } from '#kernel/decision.ts';
 import type { MatchContext, Matcher, MatcherSpec } from '#kernel/matcher.ts';
-import { compileMatcher } from '#kernel/matcher.ts';
+import { compileMatcher, noClaims } from '#kernel/matcher.ts';
+import type { Expression } from './expressions.ts';
+import { expressionCouldHold, expressionHolds, expressionOf, expressionWidens } from './expressions.ts';
 
-/** One line of `where`. */
-export interface Condition {
+/** A line of `where`, or the expression. */
+type Condition = Comparison | Expression;
+
+interface Comparison {
   /** As written: `tags.<key>` or the name of an attribute. */
   readonly key: string;
   readonly spec: MatcherSpec;
@@ -75,14 +79,38 @@ export function selectorMiss(resources: Resources, target: Target, context: Matc
   return nearest;
 }
 
-/** The value a condition reads of the resource. */
-export function conditionValue(key: string, target: Pick<Target, 'tags' | 'attributes'>): unknown {
+/** The value a line of `where` reads of the resource. */
+function conditionValue(key: string, target: Pick<Target, 'tags' | 'attributes'>): unknown {
   return key.startsWith(tagPrefix) ? own(target.tags, key.slice(tagPrefix.length)) : own(target.attributes, key);
 }
 
 /** True when it reads or compares with what only the asker or the act brings. */
-export function isAboutAsker({ key, spec }: Condition): boolean {
-  return key.startsWith(principalPrefix) || key.startsWith(actionPrefix) || 'equalsClaim' in spec || 'equalsPrincipal' in spec;
+function isAboutAsker({ key, spec }: Comparison): boolean {
+  return isOfAsker(key) || 'equalsClaim' in spec || 'equalsPrincipal' in spec;
+}
+
+function isOfAsker(key: string): boolean {
+  return key.startsWith(principalPrefix) || key.startsWith(actionPrefix);
+}
+
+/** True unless the selector matches for nobody: whoever asks may bring what it takes. */
+export function couldMatch(selector: CompiledSelector, target: Target): boolean {
+  return selector.type === target.kind && names(selector, target.identifier) && selector.conditions.every((condition) => couldHold(condition, target));
+}
+
+/** True when a change may make it match for more people: it did not for everybody, and a value it compares is another. */
+export function widens(selector: CompiledSelector, before: Target, after: Target): boolean {
+  return selector.conditions.some((condition) => {
+    if ('cel' in condition) return expressionWidens(condition, before, after);
+    return isAboutAsker(condition) && conditionValue(condition.key, before) !== conditionValue(condition.key, after);
+  });
+}
+
+function couldHold(condition: Condition, target: Target): boolean {
+  if ('cel' in condition) return expressionCouldHold(condition, target);
+  if (isOfAsker(condition.key)) return true;
+  const value = conditionValue(condition.key, target);
+  return isAboutAsker(condition) ? value !== undefined && value !== null : conditionHolds(condition, target, noClaims);
 }
 
 function valueOf(key: string, target: Target, context: MatchContext): unknown {
@@ -102,7 +130,8 @@ function own(values: Readonly<Record<string, unknown>> | undefined, name: string
 }
 
 /** Rule 5: a missing value never matches, whatever the matcher would say of it. */
-export function conditionHolds(condition: Condition, target: Target, context: MatchContext): boolean {
+function conditionHolds(condition: Condition, target: Target, context: MatchContext): boolean {
+  if ('cel' in condition) return expressionHolds(condition, target, context);
   const value = valueOf(condition.key, target, context);
   if (value === undefined || value === null) return false;
   if (!('equalsPrincipal' in condition.spec) || target.said === undefined) return condition.matches(value, context);
@@ -122,15 +151,17 @@ function names(selector: CompiledSelector, identifier: string | null): boolean {
 
 function canMatch(selector: Selector): boolean {
   if (selector.identifiers !== undefined && selector.identifiers.length === 0) return false;
+  if (selector.condition !== undefined && expressionOf(selector.condition) === null) return false;
   return Object.values(selector.where ?? {}).every((spec) => !('oneOf' in spec) || spec.oneOf.length > 0);
 }
 
 function compileSelector(source: Selector): CompiledSelector {
-  const conditions = Object.entries(source.where ?? {}).map(([key, spec]) => ({ key, spec, matches: compileMatcher(spec) }));
+  const compared = Object.entries(source.where ?? {}).map(([key, spec]) => ({ key, spec, matches: compileMatcher(spec) }));
+  const expression = source.condition === undefined ? null : expressionOf(source.condition);
   return {
     type: source.type,
     identifiers: source.identifiers === undefined ? null : new Set(source.identifiers),
-    conditions,
+    conditions: expression === null ? compared : [...compared, expression],
     source,
   };
 }

@@ -80,8 +80,11 @@ class Reader implements Reading {
     }
     const fields = this.#variables[variable]!;
     const [, field] = path;
-    if (typeof fields === 'object' && field !== undefined && !Object.hasOwn(fields, field)) {
-      return this.#fault(fieldOf(node, path.length), `\`${variable}\` has no \`${field}\``, nearest(field, Object.keys(fields)));
+    if (typeof fields === 'object' && field === undefined) {
+      return this.#fault(node, `\`${variable}\` is no value itself; name one of ${Object.keys(fields).map((one) => `\`${variable}.${one}\``).join(', ')}`);
+    }
+    if (typeof fields === 'object' && !Object.hasOwn(fields, field!)) {
+      return this.#fault(fieldOf(node, path.length), `\`${variable}\` has no \`${field}\``, nearest(field!, Object.keys(fields)));
     }
     const { line, column } = faultAt(this.#source, node.start, '');
     this.reads.push({ path, line, column });

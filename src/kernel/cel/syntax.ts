@@ -59,7 +59,7 @@ const mixedNumbers = ['int == double', 'double % double', ...['+', '-', '*', '/'
 
 function newEnvironment(variables: CelVariables): Environment {
   const limits = { maxAstNodes: celLimits.nodes, maxDepth: celLimits.depth, maxListElements: celLimits.listElements, maxCallArguments: celLimits.callArguments };
-  const environment = new Environment({ limits }).registerFunction('re2(string, string): bool', () => false);
+  const environment = new Environment({ limits, homogeneousAggregateLiterals: false }).registerFunction('re2(string, string): bool', () => false);
   for (const signature of mixedNumbers) environment.registerOperator(signature, () => false);
   for (const [name, type] of Object.entries(variables)) {
     if (typeof type === 'string') environment.registerVariable(name, type);
@@ -76,7 +76,6 @@ const remedies: Readonly<Record<string, string>> = {
   invalid_condition_type: 'it must be true or false',
   invalid_macro_argument: '`has` takes a field such as `has(claims.ref)`, `exists` and its like a name and a condition',
   incompatible_ternary_branches: 'both answers must be of one type',
-  heterogeneous_list_element: 'write one list for each type',
   invalid_comprehension_range: 'it goes through lists and maps',
 };
 

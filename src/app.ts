@@ -1,6 +1,6 @@
 /** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
 import { createHmac } from 'node:crypto';
-import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, shelveBindings } from '#features/access/feature.ts';
+import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, shelveBindings, visibleNames } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createKnownTokens, credentialsFeature } from '#features/credentials/feature.ts';
@@ -26,6 +26,7 @@ import { Kinds } from '#kernel/kind.ts';
 import type { Caller } from '#kernel/caller.ts';
 import type { BackgroundJob, Manifest, Presented, Recogniser } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
+import type { World } from '#kernel/world.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
 import type { Database } from '#platform/database/database.ts';
@@ -120,7 +121,10 @@ export function createApp(services: AppServices): App {
     governed: (before, after, worldAfter) => governedGives(before, after, worldAfter, kinds),
     lastAdminGone,
   };
-  const shared = { database, keyring, kinds, snapshots, rules, cursors, clock, randomness, metrics };
+  const shared = {
+    database, keyring, kinds, snapshots, rules, cursors, clock, randomness, metrics,
+    visibleNames: (world: World, caller: Caller, now: Date) => visibleNames(world, kinds, caller, now),
+  };
   const manifests: Manifest[] = [
     resourcesFeature(shared),
     auditFeature({ ...shared, refusals, sequencerMs: config.sequencerMs }),

@@ -244,6 +244,10 @@ export function openedScope(entry: { kind: string; scope: ScopePath; identifier:
   return opens ? childScope(entry.scope, entry.identifier) : undefined;
 }
 
+export function opensScopes(kind: string): boolean {
+  return kind === 'organization' || kind === 'project';
+}
+
 export function entryPath(entry: { scope: ScopePath; identifier: string }): string {
   return resourcePath(entry.scope, entry.identifier);
 }

@@ -111,7 +111,7 @@ function get(parts: CliParts): CommandRecord {
         refuseOtherLevel(parts, kind, listed);
         const items = await collect(server, `${scopeApi(server, listed)}/${collectionOf(kind)}`);
         if (json) return terminal.print(JSON.stringify(items));
-        for (const line of table(items.map((item) => [String(item['path']), `v${String(item['version'])}`, String(item['name'] ?? '')]))) terminal.print(line.trimEnd());
+        for (const line of table(items.map((item) => [String(item['path']), item['version'] === undefined ? '' : `v${String(item['version'])}`, String(item['name'] ?? '')]))) terminal.print(line.trimEnd());
         return undefined;
       }
       const place = placeOf(path!);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { hasLiveGrant } from '#features/access/feature.ts';
 import { decide, evaluate } from '#features/access/evaluate.ts';
-import { namesVisible } from '#features/access/live.ts';
+import { visibleNames } from '#features/access/live.ts';
 import type { Decision } from '#kernel/decision.ts';
 import type { World } from '#kernel/world.ts';
 import { createKinds } from '../../src/app.ts';
@@ -97,7 +97,7 @@ function checkLive(history: History, question: RandomQuestion, { label, fresh }:
   const live = naiveLive(history.naive, asker.naive, now);
   for (const scope of [...scopesOf(history.documents.map(({ document }) => document)), 'nowhere']) {
     for (const world of [fresh, history.world]) {
-      const found = { lists: hasLiveGrant(world, kinds, asker.engine, scope, now), names: namesVisible(world, kinds, asker.engine, scope, now) };
+      const found = { lists: hasLiveGrant(world, kinds, asker.engine, scope, now), names: visibleNames(world, kinds, asker.engine, now).has(scope) };
       const expected = { lists: live.listAnswers(scope), names: live.nameShows(scope) };
       assert.deepEqual(found, expected, `${label}: \`${scope}\` for ${JSON.stringify(question)}`);
     }

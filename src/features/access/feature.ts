@@ -18,7 +18,7 @@ export { governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';
-export { anyGrantNow, hasLiveGrant, liveRanges } from './live.ts';
+export { anyGrantNow, hasLiveGrant, liveRanges, visibleNames } from './live.ts';
 export { isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from './reached.ts';
 export { selectorFaults } from './selector-faults.ts';
 export { grantsOf } from './ways.ts';

@@ -5,7 +5,7 @@
 import type { Bound } from '#kernel/caller.ts';
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { contains } from '#kernel/scope.ts';
+import { contains, upwards } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
@@ -38,11 +38,11 @@ export function anyGrantNow(world: World, kinds: Kinds, asker: Asker, now: Date)
   return false;
 }
 
-/** Rule 10: a live grant inside a scope shows its name, as it shows those above; it says nothing about other scopes. */
-export function namesVisible(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
-  if (!world.hasScope(scope)) return false;
-  for (const live of liveScopes(world, kinds, asker, now)) if (contains(scope, live)) return true;
-  return false;
+/** Rule 10: the scopes whose names show. A live grant in a scope shows its name and those above, and says nothing about others. */
+export function visibleNames(world: World, kinds: Kinds, asker: Asker, now: Date): ReadonlySet<ScopePath> {
+  const names = new Set<ScopePath>();
+  for (const live of liveScopes(world, kinds, asker, now)) for (const scope of upwards(live)) names.add(scope);
+  return names;
 }
 
 /** Scopes in which, or in which and below, something live is given. */

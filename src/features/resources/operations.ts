@@ -1,11 +1,14 @@
 /** The five operations of a kind, derived from its record. */
 import { z } from 'zod';
+import type { Caller } from '#kernel/caller.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { AnyKind } from '#kernel/kind.ts';
 import { collectionOf, manifestKind } from '#kernel/kind.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { Reply } from '#kernel/operation.ts';
-import type { Entry } from '#kernel/world.ts';
+import type { ScopePath } from '#kernel/scope.ts';
+import type { Entry, World } from '#kernel/world.ts';
+import { openedScope, opensScopes } from '#kernel/world.ts';
 import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -16,14 +19,16 @@ import { planCall, readyChange, writeChange } from './change.ts';
 import type { ChangePlan, ChangeRequest } from './plan.ts';
 import { targetOf } from './plan.ts';
 import { readDocuments } from './read-documents.ts';
-import type { ResourceView } from './schema.ts';
-import { identifier, manifestBody, resourceView } from './schema.ts';
+import type { ResourceView, ScopeName } from './schema.ts';
+import { identifier, manifestBody, resourceView, scopeName } from './schema.ts';
 import { loadByUid } from './store.ts';
-import { viewOf } from './view.ts';
+import { nameOf, viewOf } from './view.ts';
 
 export interface ResourceServices extends ChangeServices {
   readonly clock: Clock;
   readonly cursors: Cursors;
+  /** Scopes whose names a caller may know, because something live of its own lies in them. */
+  readonly visibleNames: (world: World, caller: Caller, now: Date) => ReadonlySet<ScopePath>;
 }
 
 export const page = z.strictObject({
@@ -44,14 +49,15 @@ export function operationsOf(services: ResourceServices, kind: AnyKind): AnyOper
 
 function listOf(services: ResourceServices, kind: AnyKind): AnyOperation {
   const { collection, title, ...shared } = common(kind);
+  const item: z.ZodType<ResourceView | ScopeName> = opensScopes(kind.name) ? z.union([resourceView, scopeName]) : resourceView;
   return operation({
     ...shared,
     name: `${kind.name}.list`,
-    summary: `Lists the ${title} resources of a scope that the caller may view`,
+    summary: `Lists the ${title} resources of a scope that the caller may view${opensScopes(kind.name) ? ', and names those it has something in' : ''}`,
     method: 'GET',
     path: collection,
     input: { query: page },
-    output: z.strictObject({ items: z.array(resourceView), next: z.string().nullable() }),
+    output: z.strictObject({ items: z.array(item), next: z.string().nullable() }),
     access: { shape: 'each', kind: kind.name },
     prepare: (call, { query }) => listPage(services, call, kind, query),
   });
@@ -160,16 +166,30 @@ async function listPage(services: ResourceServices, call: Call, kind: AnyKind, q
     .filter((entry) => entry.identifier > from)
     .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
   const visibleEntries: Entry[] = [];
+  const onlyNamed = new Set<Entry>();
+  const isNamed = namesFor(services, call);
   for (const entry of entries) {
-    if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) continue;
+    if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) {
+      if (!isNamed(entry)) continue;
+      onlyNamed.add(entry);
+    }
     visibleEntries.push(entry);
     if (visibleEntries.length > query.limit) break;
   }
   const shown = visibleEntries.slice(0, query.limit);
-  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, shown.map((entry) => entry.uid));
+  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, shown.filter((entry) => !onlyNamed.has(entry)).map((entry) => entry.uid));
   return {
-    items: shown.flatMap((entry) => (rows.has(entry.uid) ? [viewOf(rows.get(entry.uid)!)] : [])),
+    items: shown.flatMap((entry) => (onlyNamed.has(entry) ? [nameOf(entry)] : rows.has(entry.uid) ? [viewOf(rows.get(entry.uid)!)] : [])),
     next: visibleEntries.length > query.limit ? services.cursors.encode(binding, shown.at(-1)!.identifier) : null,
+  };
+}
+
+/** Whether an entry opens a scope whose name the caller may know; worked out for the first entry that asks. */
+function namesFor({ visibleNames }: ResourceServices, { world, caller, now }: Call): (entry: Entry) => boolean {
+  let names: ReadonlySet<ScopePath> | undefined;
+  return (entry) => {
+    const opened = openedScope(entry);
+    return opened !== undefined && (names ??= visibleNames(world, caller, now)).has(opened);
   };
 }
 

@@ -56,6 +56,10 @@ export const resourceView = z.strictObject({
 
 export type ResourceView = z.infer<typeof resourceView>;
 
+/** An org or project one may not view, named because something of one's own lies in it. */
+export const scopeName = z.strictObject({ kind: z.string(), scope: z.string().optional(), identifier: z.string(), name: z.string().optional(), path: z.string() });
+export type ScopeName = z.infer<typeof scopeName>;
+
 /** A checked document: kind known, scope parsed, spec fits. */
 export interface Document {
   /** Snake case. */

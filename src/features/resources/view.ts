@@ -1,7 +1,8 @@
 /** How a resource is shown: manifest fields plus what the server knows. */
 import { manifestKind } from '#kernel/kind.ts';
 import { accountScope, resourcePath } from '#kernel/scope.ts';
-import type { Manifest, ResourceView, StoredResource } from './schema.ts';
+import type { Entry } from '#kernel/world.ts';
+import type { Manifest, ResourceView, ScopeName, StoredResource } from './schema.ts';
 
 export function manifestOf(resource: StoredResource): Manifest {
   return {
@@ -25,5 +26,16 @@ export function viewOf(resource: StoredResource): ResourceView {
     createdBy: resource.createdBy,
     updatedAt: resource.updatedAt.toISOString(),
     updatedBy: resource.updatedBy,
+  };
+}
+
+/** CONTRACTS §4 rule 10: the name, and nothing else. */
+export function nameOf({ kind, scope, identifier, name }: Entry): ScopeName {
+  return {
+    kind: manifestKind(kind),
+    ...(scope === accountScope ? {} : { scope }),
+    identifier,
+    ...(name === null ? {} : { name }),
+    path: resourcePath(scope, identifier),
   };
 }

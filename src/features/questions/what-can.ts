@@ -4,7 +4,7 @@ import type { Asker } from '#features/access/feature.ts';
 import { targetOf } from '#features/resources/feature.ts';
 import type { Said, Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
-import { accountScope, contains, levelOf } from '#kernel/scope.ts';
+import { accountScope, contains, levelOf, parentOf } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
@@ -66,11 +66,12 @@ interface Placed {
 
 /** A scope comes before what lies below it; keys grow, so a page can begin after any of them. */
 function* resourcesInOrder(asking: Asking, wanted: Wanted): Generator<Placed> {
-  for (const scope of scopesInOrder(asking, wanted.within)) {
+  for (const [scope, part] of scopesInOrder(asking, wanted.within)) {
     const prefix = `${scope}\n`;
     // All of a scope that ends before the page begins is passed by.
     if (wanted.after !== null && `${prefix}\uffff` <= wanted.after) continue;
-    for (const { id, target } of inScope(asking, scope, wanted.kind).toSorted(byKindAndId)) {
+    const found = part === 'all' ? inScope(asking, scope, wanted.kind) : openers(asking, part, wanted.kind);
+    for (const { id, target } of found.toSorted(byKindAndId)) {
       const key = `${prefix}${target.kind}\n${id}`;
       if (wanted.after !== null && key <= wanted.after) continue;
       yield { key, id, target: wanted.said === undefined ? target : { ...target, said: wanted.said } };
@@ -87,43 +88,53 @@ function byKindAndId(a: InScope, b: InScope): number {
 
 function inScope({ world, kinds }: Asking, scope: ScopePath, wanted: string | null): InScope[] {
   const words = kinds.of(world);
-  const isWanted = (kind: string): boolean => wanted === null || wanted === kind;
-  const found: InScope[] = scopeItself(world, scope).filter(({ target }) => isWanted(target.kind));
+  const found: InScope[] = [];
   for (const [name, { levels, external }] of words.nouns) {
-    if (name === 'organization' || name === 'project' || name === 'account' || !isWanted(name)) continue;
+    if (wanted !== null && wanted !== name) continue;
     if (words.kinds.has(name)) for (const entry of world.list(name, scope)) found.push({ id: entryPath(entry), target: targetOf(entry) });
-    else if (external === undefined && levels.includes(levelOf(scope))) found.push({ id: scope, target: bare(name, scope) });
+    else if (external === undefined && levels.includes(levelOf(scope))) found.push({ id: scope, target: { kind: name, scope, identifier: null, tags: {}, attributes: {} } });
   }
   for (const entry of world.list('external_resource', scope)) {
     const target = externalTarget(world, entry);
-    if (target !== null && isWanted(target.kind)) found.push({ id: target.identifier!, target });
+    if (target !== null && (wanted === null || wanted === target.kind)) found.push({ id: target.identifier!, target });
   }
   return found;
 }
 
-/** The account has no document; an organization or project is found in itself. */
-function scopeItself(world: World, scope: ScopePath): InScope[] {
-  if (scope === accountScope) return [{ id: scope, target: bare('account', scope) }];
-  const entry = world.get(world.scopeUid(scope)!)!;
-  return [{ id: entryPath(entry), target: targetOf(entry) }];
+/** The organizations or projects that open these scopes. */
+function openers({ world }: Asking, scopes: ReadonlySet<ScopePath>, wanted: string | null): InScope[] {
+  const entries = [...scopes].flatMap((scope) => world.get(world.scopeUid(scope) ?? '') ?? []);
+  return entries.filter(({ kind }) => wanted === null || wanted === kind).map((entry) => ({ id: entryPath(entry), target: targetOf(entry) }));
 }
 
-function bare(kind: string, scope: ScopePath): Target {
-  return { kind, scope, identifier: null, tags: {}, attributes: {} };
-}
+/** All that lies in a scope, or of it only those that open some scopes below. */
+type Part = 'all' | Set<ScopePath>;
 
-/** Only where something is given; in the order of `allScopes`. */
-function scopesInOrder({ world, kinds, asker, now }: Asking, within: ScopePath): readonly ScopePath[] {
-  const ranges = liveRanges(world, kinds, asker, now);
+/**
+ * Only where something is given. A scope is a resource of its parent as well as of its own (CONTRACTS §4 rule 9): what is
+ * given in it may be about itself, which lies above.
+ */
+function scopesInOrder({ world, kinds, asker, now }: Asking, within: ScopePath): readonly (readonly [ScopePath, Part])[] {
   const all = allScopes(world);
-  const isEverywhere = ranges.some(({ scope, includeChildScopes }) => includeChildScopes && contains(scope, within));
-  if (isEverywhere) return below(all, within);
-  const found = new Set<ScopePath>();
-  for (const { scope, includeChildScopes } of ranges) {
-    if (includeChildScopes) for (const one of below(all, scope)) found.add(one);
-    else if (world.hasScope(scope)) found.add(scope);
+  const parts = new Map<ScopePath, Part>();
+  const open = (scope: ScopePath): void => {
+    const parent = parentOf(scope);
+    const part = parent === null ? 'all' : (parts.get(parent) ?? new Set());
+    if (part !== 'all') parts.set(parent!, part.add(scope));
+  };
+  for (const { scope, includeChildScopes } of liveRanges(world, kinds, asker, now)) {
+    const shared = contains(scope, within) && includeChildScopes ? within : scope;
+    if (!contains(within, shared) || !world.hasScope(shared)) continue;
+    for (const one of includeChildScopes ? below(all, shared) : [shared]) parts.set(one, 'all');
+    open(shared);
   }
-  return [...found].filter((scope) => contains(within, scope)).toSorted();
+  return [...parts].toSorted(([a], [b]) => inOrder(a, b));
+}
+
+/** The account comes first; a scope before those below it. */
+function inOrder(a: ScopePath, b: ScopePath): number {
+  if (a === accountScope || b === accountScope) return a === b ? 0 : a === accountScope ? -1 : 1;
+  return a < b ? -1 : 1;
 }
 
 const scopesKey = Symbol('scopes in order');

@@ -3,6 +3,7 @@
  * floors and the peers are loaded, and the same as entries, with facts as the product's own kinds compile them. Every
  * binding can be made by itself from its number, so a million of them need no memory until somebody keeps them.
  */
+import { shelveBindings } from '#features/access/feature.ts';
 import type { Subject } from '#features/access/schema.ts';
 import type { Selector } from '#kernel/caller.ts';
 import { Kinds } from '#kernel/kind.ts';
@@ -92,7 +93,11 @@ export class AccessWorld implements AccessRecords {
   }
 
   world(entries: Iterable<Entry> = this.entries()): World {
-    return new World(this.accountId, 1, entries);
+    const world = new World(this.accountId, 1);
+    // As a node loads an account.
+    shelveBindings(world);
+    for (const entry of entries) world.load(entry);
+    return world;
   }
 
   binding(n: number): BindingRecord {

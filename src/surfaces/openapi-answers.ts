@@ -1,4 +1,7 @@
-/** Answers of operations in the OpenAPI document: what was asked for, or a refusal (problem details, RFC 9457; OAuth, RFC 6749 §5.2). */
+/**
+ * Answers of operations in the OpenAPI document: what was asked for, or a refusal (problem details, RFC 9457; OAuth, RFC 6749
+ * §5.2; a text, AuthZEN §10.1).
+ */
 import { catalogue } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -8,16 +11,25 @@ const hostOnly = ['config.', 'host.', 'keys.'];
 const records = Object.entries(catalogue).filter(([code]) => !hostOnly.some((area) => code.startsWith(area)));
 const statuses = [...new Set(records.map(([, { status }]) => status))].toSorted((a, b) => a - b);
 const oauthStatuses = [400, 401, 429, 500, 503];
+const authzenStatuses = [400, 401, 403, 404, 429, 500, 503];
 
 /** Responses by status: the answer, then the refusals that the way of every such request can end in. */
 export function responsesOf(operation: AnyOperation, path: string, answer: JsonSchema | null): Readonly<Record<string, unknown>> {
-  const oauth = operation.dialect === 'oauth';
-  const refused = oauth ? [400, 429, 500, 503] : refusalsOf(operation, path);
+  const { words, statuses: refused } = refusalsIn(operation, path);
   return {
     [successOf(operation)]: success(operation, answer),
-    ...Object.fromEntries(refused.map((status) => [String(status), { $ref: `#/components/responses/${oauth ? 'OAuth' : 'Refused'}${status}` }])),
-    default: { $ref: `#/components/responses/${oauth ? 'OAuth' : 'Refused'}` },
+    ...Object.fromEntries(refused.map((status) => [String(status), { $ref: `#/components/responses/${words}${status}` }])),
+    default: { $ref: `#/components/responses/${words}` },
   };
+}
+
+/** In whose words an operation refuses, and with which statuses. */
+function refusalsIn(operation: AnyOperation, path: string): { readonly words: string; readonly statuses: readonly number[] } {
+  if (operation.dialect === 'oauth') return { words: 'OAuth', statuses: [400, 429, 500, 503] };
+  if (operation.dialect !== 'authzen') return { words: 'Refused', statuses: refusalsOf(operation, path) };
+  // Who asks about others without the right to is told so; whatever is wrong with a body is 400.
+  const about = operation.access.shape === 'open' ? [] : [403];
+  return { words: 'AuthZEN', statuses: authzenStatuses.filter((status) => [...refusalsOf(operation, path), ...about].includes(status)) };
 }
 
 /** A write may answer 200, 201 or 202; only its handler knows. OAuth says 200 whatever was done (RFC 6749 §5.1, RFC 7009 §2.2). */
@@ -60,6 +72,9 @@ function allResponses(): Readonly<Record<string, JsonSchema>> {
   const oauth = (description: string, retry: boolean): JsonSchema => ({
     description, ...(retry ? { headers: retryAfter } : {}), content: { 'application/json': { schema: { $ref: '#/components/schemas/OAuthError' } } },
   });
+  const text = (description: string, retry: boolean): JsonSchema => ({
+    description, ...(retry ? { headers: retryAfter } : {}), content: { 'application/json': { schema: { $ref: '#/components/schemas/AuthZENError' } } },
+  });
   return {
     Refused: problem('refused', { $ref: '#/components/schemas/Problem' }, false),
     ...Object.fromEntries(statuses.map((status) => {
@@ -70,6 +85,8 @@ function allResponses(): Readonly<Record<string, JsonSchema>> {
     })),
     OAuth: oauth('refused', false),
     ...Object.fromEntries(oauthStatuses.map((status) => [`OAuth${status}`, oauth('refused', status === 429 || status >= 500)])),
+    AuthZEN: text('refused', false),
+    ...Object.fromEntries(authzenStatuses.map((status) => [`AuthZEN${status}`, text('refused', status === 429 || status >= 500)])),
   };
 }
 
@@ -104,5 +121,6 @@ export function refusalSchemas(): Readonly<Record<string, JsonSchema>> {
       error_description: text,
       correlation_id: { ...text, description: 'id of the request, as in the log and the audit' },
     } },
+    AuthZENError: { ...text, description: 'what was wrong, for people; never a decision' },
   };
 }

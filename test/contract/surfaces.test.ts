@@ -112,6 +112,32 @@ describe('the description of the API', () => {
       }
       const oauth = problemOf(error, 'oauth', 'id');
       assert.deepEqual(schemaFaults({ $ref: '#/components/schemas/OAuthError' }, oauth.body, resolve), [], code);
+      const authzen = problemOf(error, 'authzen', 'id');
+      assert.deepEqual(schemaFaults({ $ref: '#/components/schemas/AuthZENError' }, authzen.body, resolve), [], code);
+      assert.ok(![413, 415, 422].includes(authzen.status), code);
+    }
+  });
+
+  test('says of each operation in which words it refuses', () => {
+    const words = { api: 'Refused', oauth: 'OAuth', authzen: 'AuthZEN' };
+    for (const { dialect, name: id } of operations) {
+      if (!(dialect in words)) continue;
+      for (const { operation, name } of described.filter((one) => one.operation.operationId === id)) {
+        const refusals = Object.entries(operation['responses'] as Record<string, JsonSchema>).filter(([status]) => !status.startsWith('2'));
+        const wanted = words[dialect as keyof typeof words];
+        for (const [status, { $ref }] of refusals) assert.equal($ref, `#/components/responses/${wanted}${status === 'default' ? '' : status}`, name);
+      }
+    }
+  });
+
+  test('has AuthZEN refuse with a text, and what is wrong with a body with 400', () => {
+    const evaluation = described.find(({ operation }) => operation.operationId === 'authzen.evaluation')!.operation;
+    const responses = evaluation['responses'] as Record<string, JsonSchema>;
+    assert.deepEqual(Object.keys(responses), ['200', '400', '401', '403', '404', '429', '500', '503', 'default']);
+    for (const [status, response] of Object.entries(responses)) {
+      if (status === '200') continue;
+      const { schema } = (resolved(response)['content'] as Record<string, { schema: JsonSchema }>)['application/json']!;
+      assert.equal(resolved(schema)['type'], 'string', status);
     }
   });
 });

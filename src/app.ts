@@ -116,13 +116,8 @@ export function createApp(services: AppServices): App {
   const snapshots = createSnapshots({ database, kinds, shelve: shelveBindings, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs, maxEntries: config.snapshotEntries });
   const cursors = createCursors(createHmac('sha256', services.rootKey.bytes).update('cursors').digest());
   const rates = createRates(database, clock);
-  const rules: ChangeRules = {
-    builtIns: (kind, identifier) => builtin(kind, identifier)?.uid,
-    governed: (before, after, worldAfter) => governedGives(before, after, worldAfter, kinds),
-    lastAdminGone,
-  };
   const shared = {
-    database, keyring, kinds, snapshots, rules, cursors, clock, randomness, metrics,
+    database, keyring, kinds, snapshots, rules: changeRules(kinds), cursors, clock, randomness, metrics,
     visibleNames: (world: World, caller: Caller, now: Date) => visibleNames(world, kinds, caller, now),
   };
   const manifests: Manifest[] = [
@@ -192,6 +187,14 @@ export function createApp(services: AppServices): App {
       await jobs.stop();
       await refusals.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'summaries of refusals are lost'));
     },
+  };
+}
+
+function changeRules(kinds: Kinds): ChangeRules {
+  return {
+    builtIns: (kind, identifier) => builtin(kind, identifier)?.uid,
+    governed: (before, after, worldAfter) => governedGives(before, after, worldAfter, kinds),
+    lastAdminGone,
   };
 }
 

@@ -7,16 +7,16 @@ const properties = z.record(z.string(), z.unknown()).optional();
 /** In UTF-8; what another system calls its things is opaque. */
 const resourceId = z.string().refine((text) => new TextEncoder().encode(text).length <= 512, { error: 'must have at most 512 bytes' });
 
-export const subject = z.object({ type: word, id: word, properties });
-export const action = z.object({ name: word, properties });
-export const resource = z.object({ type: word, id: resourceId, properties });
-export const context = z.record(z.string(), z.unknown());
+const subject = z.object({ type: word, id: word, properties });
+const action = z.object({ name: word, properties });
+const resource = z.object({ type: word, id: resourceId, properties });
+const context = z.record(z.string(), z.unknown());
 
 /** §6.1. */
 export const evaluationBody = z.object({ subject, action, resource, context: context.optional() });
 export type EvaluationBody = z.infer<typeof evaluationBody>;
 
-export const maxEvaluations = 1_000;
+const maxEvaluations = 1_000;
 
 const entity = z.record(z.string(), z.unknown()).optional();
 

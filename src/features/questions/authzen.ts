@@ -1,5 +1,5 @@
 /** OpenID AuthZEN Authorization API 1.0, §6 and §7: decisions for applications, one or many. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { parseResourcePath, parseScope } from '#kernel/scope.ts';

@@ -6,7 +6,7 @@ import { scopePath } from '#kernel/marks.ts';
 /** `check` asks about others and learns the answer; `explain` learns the reasons too. */
 export const accessNoun: Noun = { name: 'access', levels: ['account', 'org', 'project'], verbs: ['check', 'explain'] };
 
-export const maxChecks = 1_000;
+const maxChecks = 1_000;
 const maxValues = 50;
 
 const scalar = z.union([z.string().max(512), z.number(), z.boolean()]);

@@ -38,8 +38,13 @@ function isGiven(world: World, bound: Bound, question: Question): boolean {
 
 /** The same group or mapping, selecting by conditions alone. */
 function conditional(document: Manifest, i: number): Manifest {
-  const where = [{ equals: 'core' }, { equalsClaim: '/team' }, { glob: 'c*' }, { oneOf: ['core', 'edge'] }][i % 4]!;
-  const resources = ['pipeline', 'secret', 'environment', 'project'].map((type) => ({ type, where: { 'tags.team': where } }));
+  const where = (spec: object) => ({ where: { 'tags.team': spec } });
+  const chosen = [
+    where({ equals: 'core' }), where({ equalsClaim: '/team' }), where({ glob: 'c*' }), where({ oneOf: ['core', 'edge'] }),
+    { condition: 'resource.tags.team != "edge"' }, { condition: 'resource.tags.team == principal.claims.team' }, { condition: '!has(resource.tags.team) || resource.tags.team == "core"' },
+    { condition: 'resource.tags.exists(key, resource.tags[key] in ["core", "edge"]) && principal.type != "system"' },
+  ][i % 8]!;
+  const resources = ['pipeline', 'secret', 'environment', 'project'].map((type) => ({ type, ...chosen }));
   const { grants, ...spec } = document.spec as { grants?: object[] };
   if (document.kind === 'ClaimMapping') return { ...document, spec: { ...spec, grants: grants!.map((grant) => ({ ...grant, resources })) } };
   if (document.kind !== 'ResourceGroup') return document;

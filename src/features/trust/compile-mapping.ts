@@ -4,6 +4,7 @@ import type { Draft } from '#kernel/kind.ts';
 import { durationSeconds } from '#kernel/marks.ts';
 import { compileMatcher, noClaims, readPointer } from '#kernel/matcher.ts';
 import type { MatcherSpec } from '#kernel/matcher.ts';
+import { claimExpressionOf } from './claim-expression.ts';
 import { compileLabel } from './label.ts';
 import type { ClaimMappingFacts, ClaimMappingSpec, CompiledCondition, ConditionSpec } from './schema.ts';
 import type { CompiledGrant } from './scope-grant.ts';
@@ -16,17 +17,19 @@ const nobody = 'dangling';
 
 export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): ClaimMappingFacts {
   const conditions = spec.when.map(compileCondition);
+  const expression = spec.condition === undefined ? null : claimExpressionOf(spec.condition);
   const grants = spec.grants.map((grant, i) => compileGrant(grant, i, { at: scope, refs })).filter((grant) => grant !== null);
   const targets = grants.flatMap((grant) => grant.targets());
   return {
     issuerUid: refs('/issuer') ?? nobody,
     mayAdminister: spec.mayAdminister === true,
     conditions,
+    expression,
     grants,
     ttlSeconds: spec.session?.ttl === undefined ? defaultTtlSeconds : durationSeconds(spec.session.ttl),
     label: spec.session?.label === undefined ? null : compileLabel(spec.session.label),
     spec,
-    grantsFor: (claims) => (allHold(conditions, claims) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
+    grantsFor: (claims) => (isMet({ conditions, expression }, claims) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
     allGrants: () => targets,
   };
 }
@@ -37,8 +40,9 @@ function grantOf(grant: CompiledGrant, claims: Readonly<Record<string, unknown>>
 }
 
 /** An empty list would hold for everybody; the schema refuses it, and so does this. */
-export function allHold(conditions: readonly CompiledCondition[], claims: Readonly<Record<string, unknown>>): boolean {
-  return conditions.length > 0 && conditions.every((condition) => condition.holds(readPointer(claims, condition.claim)));
+export function isMet({ conditions, expression }: Pick<ClaimMappingFacts, 'conditions' | 'expression'>, claims: Readonly<Record<string, unknown>>): boolean {
+  if (conditions.length === 0 || !conditions.every((condition) => condition.holds(readPointer(claims, condition.claim)))) return false;
+  return expression === null || expression.outcomeFor(claims) === 'holds';
 }
 
 function compileCondition(spec: ConditionSpec): CompiledCondition {

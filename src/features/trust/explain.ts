@@ -34,6 +34,7 @@ const mappingTrace = z.strictObject({
   version: z.number().int(),
   matched: z.boolean(),
   conditions: z.array(z.strictObject({ claim: z.string(), expected: z.unknown(), actual: z.unknown(), holds: z.boolean() })),
+  expression: z.strictObject({ source: z.string(), because: z.string().nullable().describe('why it does not hold; null when it does') }).nullable().describe('the `condition` in CEL; null when there is none'),
   scopes: z.array(z.strictObject({ grant: z.number().int(), claim: z.string(), because: z.string() })).describe('scopes that could not be taken from a claim'),
 });
 
@@ -90,10 +91,11 @@ function mayView(call: Call, mappingUid: string): boolean {
   return entry !== undefined && call.decide({ permission: 'claim_mapping.view', target: entry }).allowed;
 }
 
-function traceOf({ mapping, matched, conditions, scopes }: MappingOutcome): Trace['mappings'][number] {
+function traceOf({ mapping, matched, conditions, expression, scopes }: MappingOutcome): Trace['mappings'][number] {
   return {
     mapping: mapping.path, version: mapping.version, matched,
     conditions: conditions.map(({ claim, expected, actual, holds }) => ({ claim, expected: brief(expected), actual: brief(actual), holds })),
+    expression,
     scopes: scopes.map(({ grant, claim, because }) => ({ grant, claim, because })),
   };
 }

@@ -87,7 +87,7 @@ function unknownScopeFaults({ draft }: Place, parts: { grant: GrantSpec; role: E
   const { level } = role.facts as RoleFacts;
   if (typeof grant.scope === 'object' && grant.scope.map !== undefined) return [];
   if (depthOf(levelOf(draft.scope)) >= depthOf(level)) return [];
-  const isCountable = group === undefined ? (grant.resources ?? []).every(({ where }) => where === undefined) : builtinByUid(group.uid) !== undefined;
+  const isCountable = group === undefined ? (grant.resources ?? []).every(({ where, condition }) => where === undefined && condition === undefined) : builtinByUid(group.uid) !== undefined;
   if (isCountable) return [];
   const what = group === undefined ? 'resources with conditions' : `the resource group \`${group.identifier}\``;
   return [{ pointer: `${at}/scope/from`, message: `with ${what}, a scope straight from a claim needs a role of the level \`${levelOf(draft.scope)}\`, or a \`map\`` }];

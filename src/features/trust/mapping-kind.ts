@@ -36,6 +36,7 @@ function newGrants(change: { before: Entry | null; after: Entry | null; worldAft
 /** True only when it is plain that the mapping lets in nobody else, and gives nothing it did not give. */
 function givesNoMore(before: ClaimMappingFacts, after: ClaimMappingFacts): boolean {
   if (before.issuerUid !== after.issuerUid || (after.mayAdminister && !before.mayAdminister) || after.ttlSeconds > before.ttlSeconds) return false;
+  if (before.spec.condition !== undefined && before.spec.condition !== after.spec.condition) return false;
   const asked = new Set(after.spec.when.map((condition) => canonicalJson(condition)));
   if (!before.spec.when.every((condition) => asked.has(canonicalJson(condition)))) return false;
   const given = new Set(before.grants.map((grant) => grant.fingerprint));

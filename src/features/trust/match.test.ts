@@ -59,6 +59,49 @@ describe('a condition on a claim', () => {
   test('a mapping without conditions matches nobody, should one ever be stored', () => assert.equal(matches([], { a: 'x' }), false));
 });
 
+describe('a condition in CEL', () => {
+  const when = [{ claim: '/a', equals: 'x' }];
+  const rows: [says: string, condition: string, claims: Record<string, unknown>, because: RegExp | null][] = [
+    ['holds', 'claims.terraform_run_phase == "apply"', { a: 'x', terraform_run_phase: 'apply' }, null],
+    ['does not hold', 'claims.terraform_run_phase == "apply"', { a: 'x', terraform_run_phase: 'plan' }, /it is false/],
+    ['a missing claim meets nothing, a negation neither', 'claims.phase != "plan"', { a: 'x' }, /missing or of another type/],
+    ['a number of a token is a number', 'claims.run_number == 5 && claims.run_number > 4', { a: 'x', run_number: 5 }, null],
+    ['one claim decides about another', 'claims.ref == "refs/heads/main" || claims.actor in claims.admins', { a: 'x', ref: 'refs/heads/x', actor: 'ann', admins: ['ann'] }, null],
+    ['the issuer, the subject and the audience have names', 'token.issuer == "https://i" && token.subject.startsWith("repo:") && "aud" in token.audience', { a: 'x', iss: 'https://i', sub: 'repo:y', aud: 'aud' }, null],
+    ['several audiences', '"b" in token.audience && size(token.audience) == 2', { a: 'x', aud: ['a', 'b'] }, null],
+    ['more groups than are looked at', '"g" in claims.groups', { a: 'x', groups: Array.from({ length: 201 }, () => 'g') }, /too large/],
+    ['more work than is done', 'claims.l.all(i, i.contains(claims.part))', { a: 'x', l: Array.from({ length: 200 }, () => 'a'.repeat(4_000)), part: 'a'.repeat(2_000) }, /too much work/],
+  ];
+  for (const [says, condition, claims, because] of rows) {
+    test(says, () => {
+      const index = indexMappings([mapping('m', when, { condition })]);
+      assert.equal(matchAll(index, claims).length, because === null ? 1 : 0);
+      const [outcome] = explainAll(index, claims);
+      assert.deepEqual([outcome!.matched, outcome!.expression!.source], [because === null, condition]);
+      if (because === null) assert.equal(outcome!.expression!.because, null);
+      else assert.match(outcome!.expression!.because!, because);
+    });
+  }
+
+  test('it does not stand in for `when`', () => {
+    assert.deepEqual(matchAll(indexMappings([mapping('m', when, { condition: 'true' })]), { a: 'y' }), []);
+    assert.deepEqual(matchAll(indexMappings([mapping('m', [], { condition: 'true' })]), { a: 'x' }), []);
+  });
+
+  test('it is decided anew for sessions, as `when` is', () => {
+    const { facts } = mapping('m', when, { condition: 'claims.b == "y"' });
+    assert.equal(facts.grantsFor({ a: 'x', b: 'y' }).length, 1);
+    assert.equal(facts.grantsFor({ a: 'x', b: 'z' }).length, 0);
+  });
+
+  test('one that is not taken any more matches nobody', () => assert.deepEqual(matchAll(indexMappings([mapping('m', when, { condition: 'claims.b.matches("a") || true' })]), { a: 'x' }), []));
+
+  test('the nearest mapping comes first, an unmet expression counted', () => {
+    const index = indexMappings([mapping('a', when, { condition: 'claims.b == "y"' }), mapping('b', [...when, { claim: '/b', equals: 'y' }, { claim: '/c', equals: 'y' }]), mapping('c', when, { condition: 'claims.b == "z"' })]);
+    assert.deepEqual(explainAll(index, { a: 'x', b: 'z' }).map(({ mapping: { uid } }) => uid), ['c', 'a', 'b']);
+  });
+});
+
 describe('the mappings of an issuer', () => {
   test('two mappings match one token, each with its own grants', () => {
     const index = indexMappings([mapping('one', [{ claim: '/a', equals: 'x' }]), mapping('two', [{ claim: '/b', exists: true }]), mapping('three', [{ claim: '/a', equals: 'y' }])]);

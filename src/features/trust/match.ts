@@ -2,7 +2,8 @@
 import type { MappingGrant } from '#kernel/caller.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { MatcherSpec } from '#kernel/matcher.ts';
-import { allHold } from './compile-mapping.ts';
+import { whyNot } from './claim-expression.ts';
+import { isMet } from './compile-mapping.ts';
 import type { ClaimMappingFacts, CompiledCondition } from './schema.ts';
 import type { ScopeMiss } from './scope-grant.ts';
 import { isMiss } from './scope-grant.ts';
@@ -44,7 +45,7 @@ export function indexMappings(mappings: readonly IssuerMapping[]): MappingIndex 
 /** Every mapping whose conditions all hold and that grants something for these claims, in order of uid. */
 export function matchAll(index: MappingIndex, claims: Claims): readonly Match[] {
   return candidates(index, claims)
-    .filter(({ facts }) => allHold(facts.conditions, claims))
+    .filter(({ facts }) => isMet(facts, claims))
     .map((mapping) => ({ mapping, grants: mapping.facts.grantsFor(claims) }))
     .filter(({ grants }) => grants.length > 0)
     .toSorted((a, b) => (a.mapping.uid < b.mapping.uid ? -1 : 1));
@@ -58,10 +59,17 @@ export interface ConditionOutcome {
   readonly holds: boolean;
 }
 
+export interface ExpressionOutcome {
+  readonly source: string;
+  /** Null when it holds. */
+  readonly because: string | null;
+}
+
 export interface MappingOutcome {
   readonly mapping: IssuerMapping;
   readonly matched: boolean;
   readonly conditions: readonly ConditionOutcome[];
+  readonly expression: ExpressionOutcome | null;
   /** Scopes that could not be taken from a claim. */
   readonly scopes: readonly (ScopeMiss & { readonly grant: number })[];
 }
@@ -81,11 +89,14 @@ function explain(mapping: IssuerMapping, claims: Claims): MappingOutcome {
     const outcome = grant.resolve(claims);
     return isMiss(outcome) ? [{ ...outcome, grant: grant.index }] : [];
   });
-  return { mapping, matched: conditions.every(({ holds }) => holds) && facts.grantsFor(claims).length > 0, conditions, scopes };
+  const expression = facts.expression === null ? null : { source: facts.expression.source, because: whyNot(facts.expression.outcomeFor(claims)) };
+  return { mapping, matched: isMet(facts, claims) && facts.grantsFor(claims).length > 0, conditions, expression, scopes };
 }
 
-function distance({ matched, conditions }: MappingOutcome): number {
-  return matched ? -1 : conditions.filter(({ holds }) => !holds).length;
+function distance({ matched, conditions, expression }: MappingOutcome): number {
+  if (matched) return -1;
+  const unmet = expression === null || expression.because === null ? 0 : 1;
+  return conditions.filter(({ holds }) => !holds).length + unmet;
 }
 
 function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMapping[] {

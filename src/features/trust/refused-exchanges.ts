@@ -94,11 +94,12 @@ function actOf({ tokenHash, issuer, verified, subject, outcomes }: Attempt, caus
   };
 }
 
-function failuresOf({ mapping, conditions, scopes }: MappingOutcome): unknown {
+function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome): unknown {
   return {
     mapping: mapping.path,
     version: mapping.version,
     failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected, actual }) => ({ claim, expected: brief(expected), actual: brief(actual) })),
+    ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
     ...(scopes.length === 0 ? {} : { scopes }),
   };
 }

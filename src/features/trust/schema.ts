@@ -1,11 +1,13 @@
 /** The words of trust: issuers, claim mappings and sessions. */
 import { z } from 'zod';
-import { selectorList } from '#features/access/schema.ts';
+import { expressionText, selectorList } from '#features/access/schema.ts';
 import type { MappingFacts } from '#features/access/schema.ts';
 import type { MappingGrant } from '#kernel/caller.ts';
 import type { Noun } from '#kernel/kind.ts';
 import { duration, ref, scopePath } from '#kernel/marks.ts';
 import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { ClaimExpression } from './claim-expression.ts';
+import { compileClaimExpression } from './claim-expression.ts';
 import type { CompiledGrant } from './scope-grant.ts';
 import type { Label } from './label.ts';
 import { isLabel } from './label.ts';
@@ -134,7 +136,7 @@ export type GrantSpec = z.infer<typeof grant>;
 export const claimMappingSpec = z.strictObject({
   issuer: ref('trusted_issuer'),
   when: z.array(condition).min(1, { error: 'must have a condition: a mapping without one would match everybody' }).max(50),
-  condition: z.never({ error: 'conditions in CEL are not supported yet' }).optional(),
+  condition: expressionText(compileClaimExpression).optional().describe('an expression in CEL about `claims` and `token`; it must hold too'),
   grants: z.array(grant).max(50),
   session: z
     .strictObject({
@@ -172,6 +174,8 @@ export interface CompiledCondition {
 /** Facts of entries of kind `claim_mapping`: what access asks for, and what the exchange needs. */
 export interface ClaimMappingFacts extends MappingFacts {
   readonly conditions: readonly CompiledCondition[];
+  /** Null = the document has none. */
+  readonly expression: ClaimExpression | null;
   readonly grants: readonly CompiledGrant[];
   readonly ttlSeconds: number;
   readonly label: Label | null;

@@ -97,7 +97,7 @@ function anywhereBelow(what: What, at: ScopePath): readonly MappingGrant[] {
   const followsNamer = resourceGroupUid !== undefined && builtinByUid(resourceGroupUid) !== undefined;
   const wide: What = { ...what, includeChildScopes: resources !== undefined, ...(followsNamer ? { resourceGroupUid: everythingUid } : {}) };
   const own = { ...wide, scope: at };
-  if (!followsNamer && (resources === undefined || resources.some(({ where }) => where !== undefined))) return [own];
+  if (!followsNamer && (resources === undefined || resources.some(({ where, condition }) => where !== undefined || condition !== undefined))) return [own];
   const below: MappingGrant[] = [];
   for (let scope = at; levelOf(scope) !== 'project'; ) {
     scope = childScope(scope, anyName);

@@ -1,0 +1,44 @@
+/** The expression in CEL of a claim mapping, and-ed with `when`: what it may name and what it sees of a token. */
+import type { CelOutcome, CelVariables } from '#kernel/cel.ts';
+import { isCompiled, rememberCel } from '#kernel/cel.ts';
+
+type Claims = Readonly<Record<string, unknown>>;
+
+export interface ClaimExpression {
+  readonly source: string;
+  readonly outcomeFor: (claims: Claims) => CelOutcome;
+}
+
+const words: CelVariables = {
+  claims: 'map<string, dyn>',
+  token: { issuer: 'string', subject: 'string', audience: 'list<string>' },
+};
+
+export const compileClaimExpression = rememberCel(words, 2_000);
+
+/** A text that was once saved and is not taken any more has no value for anybody. */
+export function claimExpressionOf(source: string): ClaimExpression {
+  const result = compileClaimExpression(source);
+  return { source, outcomeFor: (claims) => (isCompiled(result) ? result.explain({ claims, token: tokenOf(claims) }).outcome : 'no_value') };
+}
+
+/** The registered claims by the names people know; `aud` may be one text or a list (RFC 7519 §4.1.3). */
+function tokenOf({ iss, sub, aud }: Claims): Claims {
+  return { issuer: iss, subject: sub, audience: typeof aud === 'string' ? [aud] : aud };
+}
+
+/** Null when it holds. */
+export function whyNot(outcome: CelOutcome): string | null {
+  switch (outcome) {
+    case 'holds':
+      return null;
+    case 'does_not_hold':
+      return 'it is false';
+    case 'too_large':
+      return 'a value it reads is too large: texts have at most 4096 characters, lists and objects 200 entries';
+    case 'too_long':
+      return 'it is too much work for these claims';
+    default:
+      return 'a claim it reads is missing or of another type, or a number does not fit';
+  }
+}

@@ -2,7 +2,7 @@
 import type { EntryChange } from '#kernel/follower.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { ResourceGroupFacts } from './schema.ts';
-import { conditionalSelectors } from './selector.ts';
+import { conditionalSelectors, principalWordsOf } from './selector.ts';
 
 const none: ReadonlySet<string> = new Set();
 
@@ -25,7 +25,12 @@ export class ConditionalGroups {
   }
 }
 
+/** Stands among the kinds for groups whose conditions read something of the principal; no kind is called so. */
+export const aboutPrincipals = '@principals';
+
 /** Kinds that a resource group has conditions about. */
 export function kindsAsked(group: Entry): ReadonlySet<string> {
-  return new Set(conditionalSelectors((group.facts as ResourceGroupFacts).resources).map((selector) => selector.type));
+  const selectors = conditionalSelectors((group.facts as ResourceGroupFacts).resources);
+  const principals = selectors.some((selector) => principalWordsOf(selector).length > 0) ? [aboutPrincipals] : [];
+  return new Set([...selectors.map((selector) => selector.type), ...principals]);
 }

@@ -64,6 +64,14 @@ export function expressionWidens({ cel }: Expression, before: Target, after: Tar
   return cel.reads.some(({ path }) => !isSame(valueAt(path, { resource: before }), valueAt(path, { resource: after })));
 }
 
+/** `email`, `tags.<key>`; `tags` when it takes them all. */
+export function expressionPrincipalWords({ cel }: Expression): readonly string[] {
+  return cel.reads.flatMap(({ path: [root, ...path] }) => {
+    if (root !== 'principal') return [];
+    return path.length === 0 ? ['email', 'tags'] : [path.slice(0, path[0] === 'tags' ? 2 : 1).join('.')];
+  });
+}
+
 const ofAnybody = { principal: anything, action: anything };
 
 /** Entries of a world are targets too, with more in them. */

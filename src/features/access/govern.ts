@@ -11,6 +11,7 @@ import type { Grant } from './grants.ts';
 import { grantsWhere } from './gives.ts';
 import { bindingsOfResourceGroup, conditionalGroups } from './lookup.ts';
 import { placesOf } from './places.ts';
+import { principalGives } from './govern-principals.ts';
 import { permissionsOf } from './roles.ts';
 import type { ResourceGroupFacts } from './schema.ts';
 import type { CompiledSelector } from './selector.ts';
@@ -31,7 +32,8 @@ export function governedGives(before: Entry | null, after: Entry | null, worldAf
   const was = before === null ? null : meant(worldAfter, before);
   // A registration that tells of another thing than before says nothing of what that was.
   const isSame = was?.kind === becomes.kind && was.identifier === becomes.identifier;
-  return governed(isSame ? was : null, becomes, worldAfter, kinds.of(worldAfter));
+  const words = kinds.of(worldAfter);
+  return [...governed(isSame ? was : null, becomes, worldAfter, words), ...principalGives(before, after, worldAfter, words)];
 }
 
 function meant(world: World, entry: Entry): Target {

@@ -4,7 +4,7 @@ import type { ReasonCode, Target } from '#kernel/decision.ts';
 import type { MatchContext, Matcher, MatcherSpec } from '#kernel/matcher.ts';
 import { compileMatcher, noClaims } from '#kernel/matcher.ts';
 import type { Expression } from './expressions.ts';
-import { expressionCouldHold, expressionHolds, expressionOf, expressionWidens } from './expressions.ts';
+import { expressionCouldHold, expressionHolds, expressionOf, expressionPrincipalWords, expressionWidens } from './expressions.ts';
 
 /** A line of `where`, or the expression. */
 type Condition = Comparison | Expression;
@@ -87,6 +87,15 @@ function conditionValue(key: string, target: Pick<Target, 'tags' | 'attributes'>
 /** True when it reads or compares with what only the asker or the act brings. */
 function isAboutAsker({ key, spec }: Comparison): boolean {
   return isOfAsker(key) || 'equalsClaim' in spec || 'equalsPrincipal' in spec;
+}
+
+/** What it reads of the principal: `email`, `tags.<key>`, `tags` for all of them. */
+export function principalWordsOf({ conditions }: CompiledSelector): readonly string[] {
+  return conditions.flatMap((condition) => {
+    if ('cel' in condition) return expressionPrincipalWords(condition);
+    const compared = 'equalsPrincipal' in condition.spec ? [condition.spec.equalsPrincipal] : [];
+    return condition.key.startsWith(principalPrefix) ? [condition.key.slice(principalPrefix.length), ...compared] : compared;
+  });
 }
 
 function isOfAsker(key: string): boolean {

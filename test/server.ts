@@ -73,6 +73,8 @@ export interface TestServerOptions {
   readonly log?: NodeJS.WritableStream;
   /** Where the node finds the database; absent = straight at it. */
   readonly way?: (login: PgLogin) => Promise<PgLogin>;
+  /** How long one statement may take; absent = as in production. */
+  readonly statementMs?: number;
 }
 
 /** Starts a node. It ends after the last test of the process, before its database does. */
@@ -84,7 +86,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const clock = shifted();
   const randomness = systemRandomness;
   const login = options.way === undefined ? rows.application : await options.way(rows.application);
-  const database = await openDatabase({ login: { ...login }, maxConnections: config.maxConnections, onError: () => undefined });
+  const database = await openDatabase({ login: { ...login }, maxConnections: config.maxConnections, onError: () => undefined, ...(options.statementMs === undefined ? {} : { statementMs: options.statementMs }) });
   const keyring = await openKeyring({ database, rootKey, clock, randomness });
   const outbound = createOutbound({ allowPrivateOrigins: config.allowPrivateOrigin });
   const log = options.log === undefined ? createLog('silent') : createLog('debug', options.log);

@@ -182,6 +182,17 @@ describe('the list', () => {
     assert.ok((await list({ actor: one.actor!.uid })).some((event) => event.id === one.id));
   });
 
+  test('by request, path or uid looks at those rows alone, however long the trail is', async () => {
+    const long = '00000000-0000-7000-8000-00000000aaaa';
+    await server.sql(`insert into audit_event (account_id, at, id, format, action, resource_uid, resource_path, scope, outcome, request_id, commitments, personal, leaf)
+      select $1, now() - i * interval '1 second', gen_random_uuid(), 1, 'a.b', 'u' || i, 'p' || i, '/', 'success', 'r' || i, '{}', '{}', '' from generate_series(1, 5000) as i`, [long]);
+    await server.sql('analyze audit_event');
+    for (const [column, where] of [['request_id', `request_id = 'r7'`], ['resource_path', `(resource_uid = 'p7' or resource_path = 'p7')`]] as const) {
+      const plan = await server.sql<Record<string, string>>(`explain select * from audit_event where account_id = '${long}' and ${where} order by at desc, id desc limit 51`);
+      assert.match(plan.map((row) => row['QUERY PLAN']!).join('\n'), new RegExp(`Index Cond: .*${column} = `));
+    }
+  });
+
   test('by time takes the first moment in and the last one out', async () => {
     const all = await list();
     const [last, first] = [all[3]!, all[10]!];

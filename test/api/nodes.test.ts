@@ -1,6 +1,7 @@
 /** Two nodes on one database, and a wire between one of them and the database that can be cut. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { createSnapshots } from '#features/resources/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { World } from '#kernel/world.ts';
@@ -219,6 +220,25 @@ describe('a node cut off from the database', () => {
       assert.equal((served.body as { name: string }).name, `After ${how}`);
     });
   }
+
+  test('for good, by a host that vanishes without a word, serves again over new connections', async () => {
+    let way: TcpProxy | undefined;
+    const third = await startTestServer({
+      beside: first, settings: pace, statementMs: 3_000,
+      way: async (login) => {
+        way = await startTcpProxy({ target: login });
+        return { ...login, host: way.host, port: way.port };
+      },
+    });
+    // All connections it may have are to what vanishes.
+    await Promise.all(Array.from({ length: 8 }, () => sql`select pg_sleep(0.2)`.execute(third.database.read)));
+    assert.equal((await ask(third)).status, 200);
+    way!.cut('vanish');
+    await until(() => third.app.snapshots.world(first.account.id).then(() => false, () => true), 'its facts are old');
+    await until(async () => (await askAgain(third))?.status === 200, 'the node serves again');
+    way!.cut('reset');
+    await third.stop();
+  });
 
   test('does not say that it is ready, and does not die', async () => {
     wire.cut('reset');

@@ -3,7 +3,9 @@ import { before, describe, test } from 'node:test';
 import { sql } from 'kysely';
 import type { Database, Tx } from '#platform/database/database.ts';
 import { openDatabase } from '#platform/database/database.ts';
+import { toRefusal } from '#platform/http/problem.ts';
 import { atEnd } from '../endings.ts';
+import { startTcpProxy } from '../parties/tcp-proxy.ts';
 import { testDatabase } from './database.ts';
 
 let database: Database;
@@ -67,5 +69,33 @@ describe('a transaction', () => {
       throw new Error('no');
     }), /no/);
     assert.deepEqual(await revisions(), before);
+  });
+});
+
+describe('a database that takes too long', () => {
+  test('is told as such, and not as a mistake of the server', async () => {
+    const { application } = await testDatabase();
+    const hasty = await openDatabase({ login: { ...application }, maxConnections: 1, onError: () => undefined, statementMs: 50 });
+    atEnd(() => hasty.close());
+    const slow = hasty.transaction((tx) => sql`select pg_sleep(10)`.execute(tx));
+    await assert.rejects(slow, { code: 'database.unavailable', say: 'the database took too long; ask for less at once, or send it again' });
+    assert.equal(toRefusal(Object.assign(new Error('idle-in-transaction timeout'), { code: '25P03' })).code, 'database.unavailable');
+    assert.deepEqual((await sql<{ one: number }>`select 1 as one`.execute(hasty.read)).rows, [{ one: 1 }]);
+  });
+});
+
+describe('a database whose host vanishes without a word', () => {
+  test('is reached again over new connections, and those that say nothing are given to nobody', async () => {
+    const { application } = await testDatabase();
+    const wire = await startTcpProxy({ target: application });
+    const login = { ...application, host: wire.host, port: wire.port };
+    const patient = await openDatabase({ login, maxConnections: 2, onError: () => undefined, statementMs: 300 });
+    atEnd(() => patient.close());
+    const ask = () => sql`select 1`.execute(patient.read);
+    await Promise.all([ask(), ask()]);
+    wire.cut('vanish');
+    const lost = await Promise.allSettled([ask(), patient.transaction((tx) => sql`select 1`.execute(tx))]);
+    assert.deepEqual(lost.map((outcome) => outcome.status === 'rejected' && toRefusal(outcome.reason).code), ['database.unavailable', 'database.unavailable']);
+    for (let i = 0; i < 4; i++) await ask();
   });
 });

@@ -8,8 +8,11 @@ import { atEnd } from '../endings.ts';
 export interface TcpProxy {
   readonly host: string;
   readonly port: number;
-  /** `reset` ends every connection and refuses new ones; `hang` lets them stand and carries nothing in either direction. */
-  cut(how: 'reset' | 'hang'): void;
+  /**
+   * `reset` ends every connection and refuses new ones; `hang` lets them stand and carries nothing in either direction;
+   * after `vanish` those that are there say nothing ever again, as of a host that is gone, and new ones are carried.
+   */
+  cut(how: 'reset' | 'hang' | 'vanish'): void;
   /** Carries again. Connections that hung go on where they were. */
   heal(): void;
 }
@@ -24,6 +27,7 @@ export interface TcpProxyOptions {
 /** Ends after the last test, after whatever was started later and goes through it. */
 export async function startTcpProxy({ target, onRequest }: TcpProxyOptions): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
+  const gone = new WeakSet<readonly [Socket, Socket]>();
   let state: 'carries' | 'reset' | 'hang' = 'carries';
   const server = createServer((client) => {
     if (state === 'reset') return void client.resetAndDestroy();
@@ -53,15 +57,18 @@ export async function startTcpProxy({ target, onRequest }: TcpProxyOptions): Pro
     host: address,
     port,
     cut(how) {
-      state = how;
+      if (how !== 'vanish') state = how;
       for (const pair of pairs) {
-        if (how === 'hang') pause(pair);
-        else pair[0].resetAndDestroy();
+        if (how === 'reset') pair[0].resetAndDestroy();
+        else pause(pair);
+        if (how === 'vanish') gone.add(pair);
       }
     },
     heal() {
       state = 'carries';
-      for (const [client, database] of pairs) {
+      for (const pair of pairs) {
+        if (gone.has(pair)) continue;
+        const [client, database] = pair;
         client.pipe(database);
         database.pipe(client);
       }

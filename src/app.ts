@@ -162,8 +162,8 @@ export function createApp(services: AppServices): App {
   const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
   const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers });
   const sweeps: BackgroundJob[] = [
-    { name: 'rates.sweep', everyMs: 600_000, run: () => rates.sweep() },
-    { name: 'idempotency.sweep', everyMs: 600_000, run: () => forgetOldKeys(database, clock) },
+    { name: 'rates.sweep', everyMs: 600_000, run: (signal) => rates.sweep(signal) },
+    { name: 'idempotency.sweep', everyMs: 600_000, run: (signal) => forgetOldKeys(database, clock, signal) },
   ];
   const jobs: Jobs = createJobs([...manifests.flatMap((manifest) => manifest.jobs ?? []), ...sweeps], log);
   const operations: readonly AnyOperation[] = [

@@ -22,6 +22,6 @@ export function resourcesFeature(services: ResourceServices): Manifest {
   return {
     name: 'resources',
     operations: [...[...kinds.kinds.values()].flatMap((kind) => operationsOf(services, kind)), ...bulkOperations(services)],
-    jobs: [{ name: 'access.forget', everyMs: 3_600_000, run: () => forgetOldChanges(services.database, services.clock) }],
+    jobs: [{ name: 'access.forget', everyMs: 3_600_000, run: (signal) => forgetOldChanges(services.database, services.clock, signal) }],
   };
 }

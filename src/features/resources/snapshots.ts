@@ -7,6 +7,7 @@ import type { Kinds } from '#kernel/kind.ts';
 import type { World, WorldChange } from '#kernel/world.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
+import { sweepOlder } from '#platform/database/sweep.ts';
 import type { Log } from '#platform/log.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { loadWorld } from './load-world.ts';
@@ -21,8 +22,8 @@ export type StoredChange = { readonly put: ResourceRow } | { readonly remove: st
 /** How long changes are kept for nodes to follow; one that missed more loads the rows again. */
 const changesKeptMs = 86_400_000;
 
-export async function forgetOldChanges(database: Database, clock: Clock): Promise<void> {
-  await database.read.deleteFrom('access_change').where('at', '<', new Date(clock.now().getTime() - changesKeptMs)).execute();
+export async function forgetOldChanges(database: Database, clock: Clock, signal: AbortSignal): Promise<void> {
+  await sweepOlder(database, { table: 'access_change', column: 'at' }, { before: new Date(clock.now().getTime() - changesKeptMs), signal });
 }
 
 export interface Snapshots {

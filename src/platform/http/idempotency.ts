@@ -5,6 +5,7 @@ import { refusal } from '#kernel/errors.ts';
 import { Reply } from '#kernel/operation.ts';
 import type { Clock } from '../clock.ts';
 import type { Database, Tx } from '../database/database.ts';
+import { sweepOlder } from '../database/sweep.ts';
 
 export interface IdempotencyKey {
   readonly accountId: string;
@@ -42,6 +43,6 @@ export async function keepAnswer(tx: Tx, key: IdempotencyKey, answer: Reply): Pr
     .where('account_id', '=', key.accountId).where('caller', '=', key.caller).where('key', '=', key.key).execute();
 }
 
-export async function forgetOldKeys(database: Database, clock: Clock): Promise<void> {
-  await database.read.deleteFrom('idempotency').where('created_at', '<', new Date(clock.now().getTime() - keptMs)).execute();
+export async function forgetOldKeys(database: Database, clock: Clock, signal: AbortSignal): Promise<void> {
+  await sweepOlder(database, { table: 'idempotency', column: 'created_at' }, { before: new Date(clock.now().getTime() - keptMs), signal });
 }

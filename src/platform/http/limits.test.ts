@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { sql } from 'kysely';
 import { testDatabase } from '#test/database/database.ts';
 import { atEnd } from '#test/endings.ts';
 import type { Clock } from '../clock.ts';
@@ -49,6 +50,16 @@ test('who has become calm draws little again', async () => {
   pass(10_000);
   await rates.take('calming', rule);
   assert.equal(await left('calming'), 850 + 10 - 50);
+});
+
+test('what nobody has drawn from for an hour is forgotten, page by page, and nothing else', async () => {
+  const { rates, pass } = node();
+  await database.read.deleteFrom('rate_bucket').execute();
+  await sql`insert into rate_bucket select 'old' || i, 1, to_timestamp(0) from generate_series(1, 12000) as i`.execute(database.read);
+  pass(3_600_001);
+  await rates.take('new', rule);
+  await rates.sweep(AbortSignal.timeout(60_000));
+  assert.deepEqual((await database.read.selectFrom('rate_bucket').select('key').execute()).map(({ key }) => key), ['new']);
 });
 
 test('two nodes together give out all of the burst and no more', async () => {

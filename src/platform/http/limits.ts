@@ -18,7 +18,8 @@ export interface Rates {
   take(key: string, rule: RateRule): Promise<void>;
   /** Whether the bucket is empty, without taking: for keys that only refusals empty. */
   exhausted(key: string, rule: RateRule): Promise<boolean>;
-  sweep(): Promise<void>;
+  /** Forgets buckets that have long been full again. */
+  sweep(signal: AbortSignal): Promise<void>;
 }
 
 interface Purse {
@@ -34,6 +35,8 @@ const maxPurses = 50_000;
 const firstBatch = 50;
 /** Who has spent a batch sooner than this draws twice as much next time. */
 const soonMs = 500;
+const fullAgainMs = 3_600_000;
+const sweptAtOnce = 5_000;
 
 export function createRates(database: Database, clock: Clock): Rates {
   const purses = new Map<string, Purse>();
@@ -80,10 +83,20 @@ export function createRates(database: Database, clock: Clock): Rates {
       if (purse.tokens < 1 && !isEmpty(purse)) await drawn(key, purse, rule);
       return purse.tokens < 1;
     },
-    async sweep() {
-      await database.read.deleteFrom('rate_bucket').where('updated_at', '<', new Date(clock.now().getTime() - 3_600_000)).execute();
+    async sweep(signal) {
+      const before = new Date(clock.now().getTime() - fullAgainMs);
+      for (let from: string | null = ''; from !== null && !signal.aborted; ) from = await sweepPage(database, { from, before });
     },
   };
+}
+
+/** Along the keys, as there is no index by time: it would be written at every draw. Returns where the next page begins. */
+async function sweepPage(database: Database, { from, before }: { readonly from: string; readonly before: Date }): Promise<string | null> {
+  const { rows } = await sql<{ last: string | null }>`
+    with page as (select key from rate_bucket where key > ${from} order by key limit ${sweptAtOnce}),
+      swept as (delete from rate_bucket where key in (select key from page) and updated_at < ${before})
+    select max(key) as last from page`.execute(database.read);
+  return rows[0]!.last;
 }
 
 const maxDraws = 3;

@@ -156,6 +156,7 @@ const tooLarge: readonly (readonly [string, string, RegExp])[] = [
   ['nested comprehension', 'claims.groups.exists(a, claims.groups.exists(b, a == b))', /one list inside another/],
   ['nested comprehension of the item', 'claims.owners.all(o, o.groups.map(g, g).size() == 1)', /one list inside another/],
   ['nested comprehension in what is gone through inside', 'claims.a.exists(a, claims.b.filter(b, b).size() == 1)', /one list inside another/],
+  ['six patterns', long(6, 're2(claims.ref, "a")', ' || '), /at most 5 patterns/],
   ['a regular expression bomb of counted repeats', 're2(claims.ref, "((a{100}){100}){10}")', /written out/],
   ['a regular expression bomb side by side', `re2(claims.ref, "${long(20, 'a{100}', '')}")`, /written out/],
   ['a regular expression bomb around a class', 're2(claims.ref, "([])}]{90}){9}")', /written out/],

@@ -25,6 +25,8 @@ export interface Reading {
 const comprehensions: ReadonlyMap<string, readonly number[]> = new Map([['all', [2]], ['exists', [2]], ['exists_one', [2]], ['filter', [2]], ['map', [2, 3]]]);
 
 const maxFaults = 10;
+/** Each keeps what it has learned of texts. */
+const maxPatterns = 5;
 
 export function readLanguage(source: string, root: Node, variables: CelVariables): Reading {
   const reader = new Reader(source, variables);
@@ -133,6 +135,7 @@ class Reader implements Reading {
     if (pattern?.op !== 'value' || typeof pattern.args !== 'string' || more.length > 0) {
       return this.#fault(node, '`re2` takes a text and a pattern written out, such as `re2(claims.ref, "refs/tags/v[0-9.]+")`');
     }
+    if (this.patterns.size >= maxPatterns) return this.#fault(node, `an expression has at most ${maxPatterns} patterns; join them with \`|\``);
     const compiled = compilePattern(pattern.args);
     if (typeof compiled === 'string') this.#fault(pattern, compiled);
     else this.patterns.set(node, compiled);

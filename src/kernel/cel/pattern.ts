@@ -8,7 +8,7 @@ const maxCharacters = 256;
 /** Parts once its counted repeats are written out; RE2 makes about two instructions of each. */
 const maxParts = 300;
 /** States that are remembered between texts, about 1.5 kB each. What texts look like is up to strangers. */
-const maxStates = 200;
+const maxStates = 50;
 
 export interface Pattern {
   readonly matches: (text: string) => boolean;

@@ -196,6 +196,51 @@ describe('time', () => {
   });
 });
 
+describe('a body', () => {
+  const head = (path: string, bytes: number, bearerOf: string | null): string =>
+    `POST ${path} HTTP/1.1\r\n${host}${bearerOf === null ? '' : `Authorization: Bearer ${bearerOf}\r\n`}Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`;
+
+  for (const [who, token] of [['without a credential', null], ['with a made-up one', `x${'y'.repeat(40)}`]] as const) {
+    test(`of a stranger ${who} is not waited for, and let go by when it comes`, async () => {
+      const wire = await openWire(server.url);
+      const bytes = 3 * 1024 * 1024;
+      wire.write(head(`${account}/manifests:apply`, bytes, token));
+      assert.equal((await wire.answer()).status, 401);
+      wire.write('x'.repeat(bytes));
+      wire.write(get(`${account}/organizations`, bearer()));
+      assert.equal((await wire.answer()).status, 200, 'the connection goes on');
+      wire.close();
+    });
+  }
+
+  test('is small where anybody may send one', async () => {
+    const wire = await openWire(server.url);
+    wire.write(head(`${account}/setup`, 100_000, null));
+    const answer = await wire.answer();
+    assert.deepEqual([answer.status, code(answer)], [413, 'request.too_large']);
+    wire.close();
+  });
+
+  test('in chunks is refused as soon as there is too much of it', async () => {
+    const wire = await openWire(server.url);
+    wire.write(`POST ${account}/setup HTTP/1.1\r\n${host}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    const chunk = 'x'.repeat(0x4000);
+    for (let i = 0; i < 5; i++) wire.write(`4000\r\n${chunk}\r\n`);
+    const answer = await wire.answer();
+    assert.deepEqual([answer.status, code(answer)], [413, 'request.too_large']);
+    wire.close();
+  });
+
+  test('that breaks off leaves nothing waiting', async () => {
+    await withServer({ maxInFlight: 1 }, async (own) => {
+      const { wire } = await pending(own);
+      wire.write('{"permission"');
+      wire.close();
+      await until(async () => (await own.call({ method: 'GET', path: `${account}/organizations` })).status === 200, 'there is room again');
+    });
+  });
+});
+
 describe('concurrency', () => {
   test('beyond the limit is refused at the head of a request, while those let in go on and liveness answers', async () => {
     await withServer({ maxInFlight: 2 }, async (own) => {

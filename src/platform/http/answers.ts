@@ -46,6 +46,8 @@ export function sendError(services: AnswerServices, request: FastifyRequest, rep
   const name = operation?.name ?? 'unknown';
   const problem = problemOf(known, operation?.dialect ?? 'api', request.id);
   count(services.metrics, known, { operation: name, status: problem.status });
+  // Whatever of the request is still to come is not waited for.
+  if (known.code === 'request.timeout') reply.header('connection', 'close');
   const line = { requestId: request.id, operation: name, refusal: known.code, because: known.because };
   if (problem.status >= 500) services.log.error({ ...line, error: describeError(known.cause ?? known) }, 'request failed');
   else services.log.debug(line, 'request refused');

@@ -78,7 +78,7 @@ export interface RawRequest {
   /** Takes from the caller's rate. */
   readonly admit: (caller: Caller) => Promise<void>;
   /** Reads parameters, query, body and conditions; refuses what cannot be read. */
-  readonly read: () => RequestContent;
+  readonly read: () => Promise<RequestContent>;
 }
 
 const maxRuns = 8;
@@ -88,7 +88,7 @@ export async function perform(services: PipelineServices, operation: AnyOperatio
   const now = services.clock.now();
   const { account, caller } = await identify(services, operation, request, now);
   if (caller !== null) await request.admit(caller);
-  const content = request.read();
+  const content = await request.read();
   const input = parseInput(operation.input, content);
   const { scope } = request;
   if (scope === null) throw refusal('access.not_found');

@@ -8,12 +8,9 @@ import type { ScopePath } from '#kernel/scope.ts';
 import { parseScope } from '#kernel/scope.ts';
 import type { Network } from '../networks.ts';
 import { liesInAny } from '../networks.ts';
+import { applyBytes } from './body.ts';
 
-export const defaultBodyBytes = 1024 * 1024;
-/** 4 MiB of documents and what is around them. */
-export const applyBodyBytes = 4 * 1024 * 1024 + 64 * 1024;
-
-const jsonLimits = { maxBytes: applyBodyBytes, maxDepth: 64, maxNodes: 400_000 };
+const jsonLimits = { maxBytes: applyBytes, maxDepth: 64, maxNodes: 400_000 };
 /** Parameters RFC 8693 §2.1 and RFC 8707 §2 allow more than once. */
 const repeatable = new Set(['audience', 'resource']);
 
@@ -27,10 +24,10 @@ export interface RequestContent {
   readonly idempotencyKey: string | null;
 }
 
-export function readContent(operation: AnyOperation, request: FastifyRequest): RequestContent {
+export function readContent(operation: AnyOperation, request: FastifyRequest, bytes: Buffer | null): RequestContent {
   const { account: _account, org: _org, project: _project, ...params } = request.params as Record<string, string>;
   const query = singleValues(request.query as Record<string, unknown>);
-  const body = readBody(operation, request);
+  const body = bytes === null || bytes.length === 0 ? undefined : readBody(operation, request, bytes);
   // No column can hold it, and no name, tag or text needs it.
   if ([params, query, body].some(holdsNul)) throw refusal('request.malformed', { say: 'the character U+0000 is not accepted' });
   return { params, query, body, ifMatch: readIfMatch(operation, request), minRevision: readMinRevision(request), idempotencyKey: readIdempotencyKey(request) };
@@ -84,9 +81,7 @@ function singleValues(query: Record<string, unknown>): Record<string, unknown> {
   return { ...query };
 }
 
-function readBody(operation: AnyOperation, request: FastifyRequest): unknown {
-  const bytes = request.body as Buffer | undefined;
-  if (bytes === undefined || bytes.length === 0) return undefined;
+function readBody(operation: AnyOperation, request: FastifyRequest, bytes: Buffer): unknown {
   const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
   if (operation.dialect === 'oauth') return readForm(bytes, type);
   if (type !== 'application/json' && !type.endsWith('+json')) throw refusal('request.unsupported_type', { say: 'send `application/json`' });

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import type { Network } from '../networks.ts';
 import { readNetwork } from '../networks.ts';
 import { answerBroken, fromFastify, send, sendError } from './answers.ts';
+import { hasBody, maxBodyBytes, receiveBody } from './body.ts';
 import type { Awaiting } from './in-flight.ts';
 import { createInFlight } from './in-flight.ts';
 import type { Rates } from './limits.ts';
@@ -19,7 +20,7 @@ import type { PipelineServices, RawRequest } from './pipeline.ts';
 import { perform } from './pipeline.ts';
 import type { RefusalRate } from './refusal-rate.ts';
 import { createRefusalRate } from './refusal-rate.ts';
-import { applyBodyBytes, bearerToken, clientAddress, defaultBodyBytes, readContent, scopeOf } from './request.ts';
+import { bearerToken, clientAddress, readContent, scopeOf } from './request.ts';
 import { createTurns } from './turns.ts';
 
 export interface ServerServices extends PipelineServices {
@@ -116,7 +117,6 @@ function newFastify(services: ServerServices): FastifyInstance {
   const fastify = Fastify({
     logger: false,
     trustProxy: false,
-    bodyLimit: applyBodyBytes,
     connectionTimeout: requestTimeoutMs + 10_000,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 72_000,
@@ -133,7 +133,7 @@ function newFastify(services: ServerServices): FastifyInstance {
     clientErrorHandler: (error, socket) => answerBroken(services, error, socket),
   });
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  fastify.addContentTypeParser('*', (_request, _unread, done) => done(null));
   fastify.setErrorHandler((error, request, reply) => sendError(services, request, reply, { operation: null, error: fromFastify(error) }));
   fastify.setNotFoundHandler((request, reply) => sendError(services, request, reply, { operation: null, error: refusal('access.not_found') }));
   return fastify;
@@ -152,7 +152,6 @@ function addRoutes(services: ServerServices, fastify: FastifyInstance, { operati
       fastify.route({
         method: operation.method,
         url: route.url,
-        bodyLimit: operation.path.includes('/manifests:') ? applyBodyBytes : defaultBodyBytes,
         handler: (request, reply) => handle(operation, route.levels, request, reply),
       });
     }
@@ -207,6 +206,6 @@ function rawRequest(services: RunningServices, operation: AnyOperation, { levels
       return (log ??= services.log.child({ requestId: request.id, operation: operation.name }));
     },
     admit: ({ accountId, principal }: Caller) => services.rates.take(`caller:${accountId}:${principal.type}:${principal.uid}`, { perSecond, burst }),
-    read: () => readContent(operation, request),
+    read: async () => readContent(operation, request, hasBody(request.raw) ? await receiveBody(request.raw, maxBodyBytes(operation)) : null),
   };
 }

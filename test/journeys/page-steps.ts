@@ -24,13 +24,13 @@ export function blocksOf(page: string): readonly Block[] {
   return blocks;
 }
 
-/** The commands of a `console` block, in their order. One that ends with a backslash goes on in the next line. */
+/** The commands of a `console` block, in their order. One goes on in lines behind `> `. */
 export function stepsOf({ text }: Block): readonly Step[] {
   const steps = text.split(/^\$ /m);
   assert.equal(steps.shift(), '', 'a block begins with a command');
   return steps.map((step) => {
-    const [, command = '', prints = ''] = /^((?:[^\n]*\\\n)*[^\n]*)\n(.*)$/s.exec(step) ?? [];
-    return { command: command.replace(/\s+# .*$/, ''), prints: prints.trimEnd() };
+    const [, command = '', prints = ''] = /^([^\n]*\n(?:> [^\n]*\n)*)(.*)$/s.exec(step) ?? [];
+    return { command: command.replaceAll('\n> ', '\n').replace(/\s+# .*$/, '').trimEnd(), prints: prints.trimEnd() };
   });
 }
 

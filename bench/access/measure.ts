@@ -10,6 +10,7 @@ import { measureLoad } from './load-time.ts';
 import { measureChange } from './one-change.ts';
 import { measureCasbin, measureCasl, measureCedar } from './peer-rates.ts';
 import type { Figures } from './rates.ts';
+import { measureSearches } from './searches.ts';
 import { measureGrowth, measureRates } from './rates.ts';
 
 const cases: Readonly<Record<string, (size: Size, peers: readonly string[]) => Promise<Figures[]>>> = {
@@ -22,6 +23,7 @@ const cases: Readonly<Record<string, (size: Size, peers: readonly string[]) => P
   load: measureLoad,
   heap: measureHeap,
   change: measureChange,
+  searches: measureSearches,
 };
 
 const [name = '', size = '', ...peers] = process.argv.slice(2);

@@ -92,8 +92,7 @@ export class BindingShelf implements Shelf {
 
   *list(scope?: ScopePath): Generator<Entry> {
     if (scope !== undefined) {
-      const path = this.paths.find(scope);
-      for (let row = path < 0 ? -1 : this.#byScope.first(path); row >= 0; row = this.#byScope.after(row)) yield this.entry(row);
+      for (let row = this.firstAt(scope); row >= 0; row = this.afterAt(row)) yield this.entry(row);
       return;
     }
     for (const each of this.paths.words()) yield* this.list(each);
@@ -168,6 +167,22 @@ export class BindingShelf implements Shelf {
     return this.#lists[by].after(row);
   }
 
+  /** The first row of a scope; -1 = there is none. */
+  firstAt(scope: ScopePath): number {
+    const path = this.paths.find(scope);
+    return path < 0 ? -1 : this.#byScope.first(path);
+  }
+
+  /** The next row of the scope; -1 = it was the last. */
+  afterAt(row: number): number {
+    return this.#byScope.after(row);
+  }
+
+  /** Numbers of `subjects`, `roles`, `resourceGroups` and `paths`; -1 where a reference dangles. */
+  subject(row: number): number {
+    return this.#cells[5 * row]!;
+  }
+
   subjectType(row: number): Subject['type'] {
     return subjectTypes[this.#flags[row]! & typeBits]!;
   }
@@ -180,7 +195,6 @@ export class BindingShelf implements Shelf {
     return (this.#flags[row]! & expiresBit) === 0 ? null : this.#expires.get(row)!;
   }
 
-  /** Numbers of `roles`, `resourceGroups` and `paths`. */
   role(row: number): number {
     return this.#cells[5 * row + 1]!;
   }
@@ -209,7 +223,7 @@ export class BindingShelf implements Shelf {
   }
 
   #facts(row: number): BindingFacts {
-    const subject = this.#cells[5 * row]!;
+    const subject = this.subject(row);
     const [role, resourceGroup] = [this.role(row), this.resourceGroup(row)];
     return {
       principal: subject < 0 ? null : { type: this.subjectType(row), uid: this.subjects.word(subject) },

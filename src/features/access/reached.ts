@@ -4,8 +4,10 @@
  */
 import type { Question, Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
+import type { ScopePath } from '#kernel/scope.ts';
 import { upwards } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { accountAccess } from './account-access.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, grantHas, isLive, mappingGrant } from './grants.ts';
@@ -24,21 +26,44 @@ interface Turned {
 
 /** Uids of the users, service accounts and groups that a binding which could allow it names. */
 export function subjectsThatCould(turned: Turned): ReadonlySet<string> {
-  const { world, question, nowMs } = turned;
+  const { world, question } = turned;
   const could = new Set<string>();
-  const known = new Map<string, boolean>();
-  const scopes = new Set(placesOf(question.target, world).flatMap(upwards));
-  for (const scope of scopes) {
-    for (const binding of world.list('role_binding', scope)) {
-      const { principal, roleUid, resourceGroupUid, disabled, expiresAtMs } = binding.facts as BindingFacts;
-      if (principal === null || disabled || (expiresAtMs !== null && nowMs >= expiresAtMs) || could.has(principal.uid)) continue;
-      const key = `${roleUid} ${resourceGroupUid} ${scope}`;
-      let allows = known.get(key);
-      if (allows === undefined) known.set(key, (allows = grantCould(turned, bindingGrant(world, binding))));
-      if (allows) could.add(principal.uid);
-    }
+  for (const scope of new Set(placesOf(question.target, world).flatMap(upwards))) {
+    if (world.base === null) addFromRows(turned, scope, could);
+    else addFromEntries(turned, scope, could);
   }
   return could;
+}
+
+/** Most bindings of a scope say the same of the question as others with their role and resource group: those are asked once. */
+function addFromRows(turned: Turned, scope: ScopePath, could: Set<string>): void {
+  const { bindings } = accountAccess(turned.world);
+  const known = new Map<number, boolean>();
+  for (let row = bindings.firstAt(scope); row >= 0; row = bindings.afterAt(row)) {
+    const [subject, role, group] = [bindings.subject(row), bindings.role(row), bindings.resourceGroup(row)];
+    if (subject < 0 || role < 0 || group < 0 || bindings.isDisabled(row)) continue;
+    const expiresAtMs = bindings.expiresAtMs(row);
+    if (expiresAtMs !== null && turned.nowMs >= expiresAtMs) continue;
+    const key = role * rowNumbers + group;
+    let allows = known.get(key);
+    if (allows === undefined) known.set(key, (allows = grantCould(turned, always(bindingGrant(turned.world, bindings.entry(row))))));
+    if (allows) could.add(bindings.subjects.word(subject));
+  }
+}
+
+/** More than there are numbers of one column. */
+const rowNumbers = 2 ** 26;
+
+/** Whether it is live is asked of each row; what is kept for all of them is not. */
+function always(grant: Grant | null): Grant | null {
+  return grant === null ? null : { ...grant, disabled: false, expiresAtMs: null };
+}
+
+function addFromEntries(turned: Turned, scope: ScopePath, could: Set<string>): void {
+  for (const binding of turned.world.list('role_binding', scope)) {
+    const { principal } = binding.facts as BindingFacts;
+    if (principal !== null && !could.has(principal.uid) && grantCould(turned, bindingGrant(turned.world, binding))) could.add(principal.uid);
+  }
 }
 
 /** Mappings by which a workload could come that is allowed it. */

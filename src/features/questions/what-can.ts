@@ -36,21 +36,26 @@ interface Wanted {
   readonly limit: number;
 }
 
-/** At most `limit` resources somebody may do anything to, and where the next page begins; null when there is no more. */
+/**
+ * At most `limit` resources somebody may do anything to, and where the next page begins; null when there is no more. A page
+ * that took long ends early.
+ */
 export function whatCan(asking: Asking, wanted: Wanted): { readonly items: readonly FoundResource[]; readonly next: string | null } {
-  const items: (FoundResource & { readonly key: string })[] = [];
+  const items: FoundResource[] = [];
+  let last: string | null = null;
+  let looked = 0;
   for (const { key, id, target } of resourcesInOrder(asking, wanted)) {
+    if (items.length === wanted.limit || looked === maxLookedAt) return { items, next: last };
+    looked += 1;
+    last = key;
     const permissions = permissionsOn(asking, wanted, target);
-    if (permissions.length === 0) continue;
-    if (items.length === wanted.limit) return { items: items.map(shown), next: items.at(-1)!.key };
-    items.push({ key, kind: target.kind, id, scope: target.scope, permissions });
+    if (permissions.length > 0) items.push({ kind: target.kind, id, scope: target.scope, permissions });
   }
-  return { items: items.map(shown), next: null };
+  return { items, next: null };
 }
 
-function shown({ kind, id, scope, permissions }: FoundResource): FoundResource {
-  return { kind, id, scope, permissions };
-}
+/** Of one page: so many are done in some milliseconds. */
+const maxLookedAt = 1_000;
 
 function permissionsOn({ world, kinds, asker, now }: Asking, { permission }: Wanted, target: Target): string[] {
   const verbs = kinds.of(world).nouns.get(target.kind)?.verbs ?? [];

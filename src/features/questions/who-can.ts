@@ -41,17 +41,30 @@ interface Wanted<T extends string> {
 /** So many are looked up one by one; of more, the ordered list is walked until the page is full. */
 const maxGathered = 2_000;
 
-/** At most `limit`, and where the next page begins; null when there is no more. */
+/** At most `limit`, and where the next page begins; null when there is no more. A page that took long ends early. */
 export function whoCan(asking: Asking, wanted: Wanted<PersonType | 'workload'>): { readonly items: readonly (FoundPerson | PotentialWorkload)[]; readonly next: string | null } {
   const items: (FoundPerson | PotentialWorkload)[] = [];
-  for (const item of everybody(asking, wanted)) {
-    if (items.length === wanted.limit) return { items, next: keyOf(items.at(-1)!) };
-    items.push(item);
+  let last: string | null = null;
+  let looked = 0;
+  for (const { key, found } of everybody(asking, wanted)) {
+    if (items.length === wanted.limit || looked === maxLookedAt) return { items, next: last };
+    looked += 1;
+    last = key;
+    if (found !== null) items.push(found);
   }
   return { items, next: null };
 }
 
-function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workload'>): Generator<FoundPerson | PotentialWorkload> {
+/** Of one page: so many are done in some milliseconds. */
+const maxLookedAt = 4_000;
+
+interface LookedAt {
+  readonly key: string;
+  /** Null = may not. */
+  readonly found: FoundPerson | PotentialWorkload | null;
+}
+
+function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workload'>): Generator<LookedAt> {
   const { world, kinds, question, now } = asking;
   const turned = { world, kinds, question, nowMs: now.getTime() };
   const subjects = subjectsThatCould(turned);
@@ -60,15 +73,17 @@ function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workl
   for (const type of types.toSorted()) {
     if (type === 'workload') {
       const mappings = mappingsThatCould(turned).map((mapping) => workloadOf(world, mapping)).toSorted((a, b) => (a.path < b.path ? -1 : 1));
-      yield* mappings.filter((workload) => isLater(keyOf(workload)));
+      for (const found of mappings) if (isLater(keyOf(found))) yield { key: keyOf(found), found };
       continue;
     }
     const people = gathered === null ? inOrder(world, type) : sorted(gathered.filter((entry) => entry.kind === type));
     for (const { path, entry } of people) {
-      if (!isLater(keyOf({ type, path })) || (gathered === null && !isUnder(world, entry, subjects))) continue;
+      const key = keyOf({ type, path });
+      if (!isLater(key)) continue;
+      const isReached = gathered !== null || isUnder(world, entry, subjects);
       const asker: Asker = { accountId: world.accountId, principal: { type, uid: entry.uid, path }, bounds: 'principal' };
-      const decision = evaluate(world, kinds, asker, question, now);
-      if (decision.allowed) yield { type, path, decision };
+      const decision = isReached ? evaluate(world, kinds, asker, question, now) : null;
+      yield { key, found: decision?.allowed === true ? { type, path, decision } : null };
     }
   }
 }

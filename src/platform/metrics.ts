@@ -27,7 +27,7 @@ export function createMetrics(): Metrics {
     refusals: new Counter({ name: 'sallyport_refusals_total', help: 'refused requests by error code', labelNames: ['code'], registers }),
     decisions: new Counter({ name: 'sallyport_decisions_total', help: 'access decisions', labelNames: ['outcome'], registers }),
     accessLagSeconds: new Gauge({ name: 'sallyport_access_confirmed_age_seconds', help: 'age of the last confirmation that the access facts are current', registers }),
-    auditPending: new Gauge({ name: 'sallyport_audit_pending', help: 'committed audit rows not yet numbered', registers }),
+    auditPending: new Gauge({ name: 'sallyport_audit_pending', help: 'committed audit rows that waited for a number when the sequencer last looked', registers }),
     exchanges: new Counter({ name: 'sallyport_exchanges_total', help: 'token exchanges', labelNames: ['outcome'], registers }),
     mints: new Counter({ name: 'sallyport_mints_total', help: 'minted tokens', labelNames: ['outcome'], registers }),
   };

@@ -98,7 +98,7 @@ export function auditFeature(given: AuditServices): Manifest {
     name: 'audit',
     operations: [list, exported, checkpoint, verify],
     jobs: [
-      { name: 'audit.sequence', everyMs: services.sequencerMs, run: async () => void (await sequenceAll(services)) },
+      { name: 'audit.sequence', everyMs: services.sequencerMs, run: () => sequenceAll(services) },
       { name: 'audit.summarise', everyMs: 5_000, run: () => services.refusals.flush() },
     ],
   };

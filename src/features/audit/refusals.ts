@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import type { Act } from '#platform/call.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
+import { eachAccount } from './each-account.ts';
 import type { Recorder } from './record.ts';
 
 export interface AnonymousRefusal {
@@ -49,16 +50,17 @@ export function createRefusalCounts(services: { database: Database; clock: Clock
       if (accountId !== null && accountId !== '') add(accountId, JSON.stringify([operation, code, prefixOf(address)]), 1);
     },
     async flush() {
-      for (const [accountId, taken] of [...counts]) {
+      await eachAccount('summaries of refusals are not written', [...counts.keys()], async (accountId) => {
+        const taken = counts.get(accountId);
         // Another flush may have been quicker.
-        if (!counts.delete(accountId)) continue;
+        if (taken === undefined || !counts.delete(accountId)) return;
         try {
           await write(accountId, taken);
         } catch (error) {
           for (const [key, count] of taken) add(accountId, key, count);
           throw error;
         }
-      }
+      });
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Clock } from '#platform/clock.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
 import type { Keyring, SigningKey } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
+import { eachAccount } from './each-account.ts';
 import { checkpointText, linkOf, zeroLink } from './leaf.ts';
 import type { Checkpoint } from './verify.ts';
 
@@ -22,13 +23,12 @@ export interface SequencerServices {
 const batchRows = 2_000;
 const nothing = { rows: 0, checkpoint: null };
 
-/** Sequences everything that is pending now. Returns how many rows it numbered. */
-export async function sequenceAll(services: SequencerServices): Promise<number> {
-  const accounts = await services.database.read.selectFrom('audit_pending').select('account_id').distinct().limit(1_000).execute();
-  let numbered = 0;
-  for (const { account_id } of accounts) numbered += await sequenceAccount(services, account_id);
-  services.metrics.auditPending.set(0);
-  return numbered;
+/** Sequences everything that is pending now. An account that cannot be sequenced stops no other. */
+export async function sequenceAll(services: SequencerServices): Promise<void> {
+  const waiting = await services.database.read.selectFrom('audit_pending').select((e) => ['account_id', e.fn.countAll<number>().as('rows')])
+    .groupBy('account_id').orderBy('account_id').execute();
+  services.metrics.auditPending.set(waiting.reduce((sum, { rows }) => sum + rows, 0));
+  await eachAccount('the audit is not numbered', waiting.map(({ account_id }) => account_id), (accountId) => sequenceAccount(services, accountId));
 }
 
 /** With `wait` all that is pending now is numbered, by whomever; otherwise an account another node is at is left to it. */

@@ -22,7 +22,7 @@ interface Wish {
 
 const testFolders = ['src', 'scripts', 'test', 'bench'];
 const atOnce = 2;
-const testTimeoutMs: Readonly<Record<Mode, number>> = { short: 60_000, long: 600_000, crash: 600_000 };
+const testTimeoutMs: Readonly<Record<Mode, number>> = { short: 120_000, long: 600_000, crash: 600_000 };
 const maxSeed = 2 ** 31;
 
 interface Run extends Wish {

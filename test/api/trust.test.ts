@@ -192,12 +192,15 @@ describe('a token that is refused', () => {
     for (let i = 0; i < 25; i++) await world.tryExchange(stranger.token({ aud: 'nobody', sub: 'x' }));
     const rows = (await world.audit({ action: 'session.refused', limit: '200' })).filter((event) => event.resource?.path === 'flooded');
     assert.equal(rows.length, 20);
-    const summary = await until(async () => {
+    // Written every few seconds, so a slow machine finds them in more than one.
+    const summaries = await until(async () => {
       const all = await world.audit({ action: 'refusals.summary', limit: '200' });
-      return all.find((event) => event.detail['operation'] === 'flooded' && event.detail.code === 'trust.refused/audience');
-    }, 'the summary of refusals is written');
-    assert.equal(summary.detail['count'], 25);
-    assert.equal(summary.detail['addresses'], '127.0.0.0/24');
+      const found = all.filter((event) => event.detail['operation'] === 'flooded' && event.detail.code === 'trust.refused/audience');
+      const counted = found.reduce((sum, event) => sum + Number(event.detail['count']), 0);
+      assert.ok(counted <= 25, `${counted} are counted`);
+      return counted === 25 ? found : null;
+    }, 'the summaries of refusals are written');
+    for (const summary of summaries) assert.equal(summary.detail['addresses'], '127.0.0.0/24');
   });
 });
 

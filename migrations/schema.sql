@@ -127,9 +127,12 @@ create table credential (
   parent_id uuid,
   expires_at timestamp(3) with time zone,
   revoked_at timestamp(3) with time zone,
+  actor_type text,
+  actor_uid text,
   constraint credential_pkey PRIMARY KEY (account_id, id),
   constraint credential_account_id_hash_key UNIQUE (account_id, hash),
-  constraint credential_kind_check CHECK ((kind = ANY (ARRAY['setup'::text, 'bootstrap'::text, 'personal'::text, 'service_account'::text])))
+  constraint credential_actor_check CHECK ((((kind = 'impersonation'::text) = (actor_type IS NOT NULL)) AND ((kind = 'impersonation'::text) = (actor_uid IS NOT NULL)))),
+  constraint credential_kind_check CHECK ((kind = ANY (ARRAY['setup'::text, 'bootstrap'::text, 'personal'::text, 'service_account'::text, 'impersonation'::text])))
 );
 create table data_key (
   account_id uuid not null,

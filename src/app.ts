@@ -127,6 +127,7 @@ export function createApp(services: AppServices): App {
       ...shared,
       tokens: createKnownTokens(shared),
       holdings: (world, principal) => holdings(world, kinds, principal),
+      decide: (world, asker, question, now) => evaluate(world, kinds, asker, question, now),
     }),
   ];
   const account = accountDirectory(shared);

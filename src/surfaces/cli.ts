@@ -199,6 +199,21 @@ const tokens: CommandRecord[] = [
     },
   }),
   remote({
+    name: 'token impersonate',
+    summary: 'make a short token to act as a principal whose rights you hold; it may do what both may, and the audit names both',
+    args: [['<principal>', '`user:alice` or `service_account:payments/ci`']],
+    options: [
+      { flags: '--reason <reason>', help: 'why; the audit keeps it', required: true },
+      { flags: '--ttl <duration>', help: 'at most 1h; absent = 15m' },
+    ],
+    data: true,
+    run: async (server, { args, options, terminal, json }) => {
+      const body = { principal: principalNamed(args[0]!), reason: options['reason'], ...(options['ttl'] === undefined ? {} : { ttl: options['ttl'] }) };
+      const answer = (await server.call({ method: 'POST', path: `${server.api}/api-tokens:impersonate`, body })) as { token: string };
+      terminal.print(json ? JSON.stringify(answer) : answer.token);
+    },
+  }),
+  remote({
     name: 'token exchange',
     summary: 'trade the OIDC token of an outside system for a session; prints the session token',
     options: [{ flags: '--token-file <file>', help: 'file with the outside token; none of ours is needed', required: true }],

@@ -66,6 +66,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'audit.checkpoint': {},
   'audit.verify': { body: { account: uuid, checkpoints: [{ seq: 1, link: '0'.repeat(64), at: '2026-01-01T00:00:00.000Z', keyId: 'none', signature: 'AAAA' }] } },
   'api_token.create': { body: { principal: { type: 'user', path: 'admin' }, name: 'generated' } },
+  'api_token.impersonate': { body: { principal: { type: 'user', path: 'admin' }, reason: 'generated' } },
   'api_token.list': {},
   'api_token.delete': { params: { id: uuid } },
   'setup.complete': { body: { code: 'not the code', email: 'a@example.com', password: 'long enough for anybody' } },

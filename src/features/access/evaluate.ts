@@ -14,6 +14,7 @@ import { boundsAllow } from './bounds.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
 import type { CompiledWay, Engine } from './engine.ts';
 import type { Asker } from './grants.ts';
+import { actorOf } from './grants.ts';
 import { engineOf } from './overlaid.ts';
 import { ownScope } from './places.ts';
 import type { ScopeNode } from './scope-tree.ts';
@@ -45,7 +46,15 @@ export function decide(input: {
   return answer({ rights, tree, kinds, asker, question, nowMs: now.getTime(), byName });
 }
 
+/** Of somebody who acts as another, both must be allowed. The reasons are the principal's, or the actor's where it is stopped. */
 function answer(matter: Matter): Decision {
+  const decision = answerAlone(matter);
+  const actor = decision.allowed ? actorOf(matter.asker) : null;
+  const stopped = actor === null ? null : answerAlone({ ...matter, asker: actor });
+  return stopped === null || stopped.allowed ? decision : stopped;
+}
+
+function answerAlone(matter: Matter): Decision {
   const { rights, tree, kinds, asker, byName } = matter;
   // A call may make a kind that the engine of before does not know.
   const needsGrants = byName || asker.accountId !== rights.accountId || (tree !== rights && kinds.of(tree) !== kinds.of(rights));

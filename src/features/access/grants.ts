@@ -20,7 +20,12 @@ import type { Resources } from './selector.ts';
 import { compileResources } from './selector.ts';
 
 /** Who asks: the part of a caller the engine looks at. */
-export type Asker = Pick<Caller, 'accountId' | 'principal' | 'bounds' | 'workload'>;
+export type Asker = Pick<Caller, 'accountId' | 'principal' | 'bounds' | 'workload' | 'actor'>;
+
+/** The one who really acts, as somebody who asks; null = the principal itself does. Bounds narrow what the two share. */
+export function actorOf({ accountId, actor }: Asker): Asker | null {
+  return actor === undefined ? null : { accountId, principal: actor, bounds: 'principal' };
+}
 
 export interface Grant {
   /** Uid of the binding or mapping. */

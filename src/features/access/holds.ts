@@ -12,7 +12,7 @@ import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
 import { inRange, rangeCovers } from './extent.ts';
 import type { Asker, Grant } from './grants.ts';
-import { grantHas, isLive } from './grants.ts';
+import { actorOf, grantHas, isLive } from './grants.ts';
 import { ownScope, reaches, scopeKind } from './places.ts';
 import type { Range } from './schema.ts';
 import { waysOf } from './ways.ts';
@@ -37,6 +37,11 @@ interface Cover {
 }
 
 export function holds(world: World, kinds: Kinds, asker: Asker, given: Bound, now: Date): boolean {
+  const actor = actorOf(asker);
+  return holdsAlone(world, kinds, asker, given, now) && (actor === null || holdsAlone(world, kinds, actor, given, now));
+}
+
+function holdsAlone(world: World, kinds: Kinds, asker: Asker, given: Bound, now: Date): boolean {
   const ways = waysOf(world, asker);
   if (ways === null) return false;
   const nowMs = now.getTime();

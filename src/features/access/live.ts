@@ -10,8 +10,8 @@ import type { World } from '#kernel/world.ts';
 import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
 import { rangeMeet } from './extent.ts';
-import type { Asker, Grant } from './grants.ts';
-import { grantHas, isLive } from './grants.ts';
+import type { Asker, Grant, Way } from './grants.ts';
+import { actorOf, grantHas, isLive } from './grants.ts';
 import { engineOf } from './overlaid.ts';
 import { permissionsOf } from './roles.ts';
 import type { Range } from './schema.ts';
@@ -49,7 +49,8 @@ export function visibleNames(world: World, kinds: Kinds, asker: Asker, now: Date
 function* liveScopes(world: World, kinds: Kinds, asker: Asker, now: Date): Generator<ScopePath> {
   const { type, uid } = asker.principal;
   const isPerson = type === 'user' || type === 'service_account';
-  const engine = isPerson && asker.bounds === 'principal' && asker.accountId === world.accountId ? engineOf(world, kinds, asker) : null;
+  const isItself = asker.bounds === 'principal' && asker.actor === undefined;
+  const engine = isPerson && isItself && asker.accountId === world.accountId ? engineOf(world, kinds, asker) : null;
   if (engine === null || !isPerson) {
     for (const range of liveRanges(world, kinds, asker, now)) yield range.scope;
     return;
@@ -62,12 +63,18 @@ export function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date):
   const nowMs = now.getTime();
   const words = kinds.of(world);
   const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundReach)];
-  return (waysOf(world, asker) ?? []).flatMap((way) => {
-    const grants = way.lists.map((list) => list.filter((grant) => isLive(grant, nowMs)).flatMap(grantReaches));
-    return shared([...grants, ...bounds])
+  const actor = actorOf(asker);
+  const ofActor = actor === null ? [[]] : (waysOf(world, actor) ?? []).map((way) => reachesNow(way, nowMs));
+  const lists = (waysOf(world, asker) ?? []).flatMap((way) => ofActor.map((others) => [...reachesNow(way, nowMs), ...others, ...bounds]));
+  return lists.flatMap((each) =>
+    shared(each)
       .filter((reach) => world.hasScope(reach.range.scope) && givesAnything(reach, words))
-      .map((reach) => reach.range);
-  });
+      .map((reach) => reach.range),
+  );
+}
+
+function reachesNow(way: Way, nowMs: number): Reach[][] {
+  return way.lists.map((list) => list.filter((grant) => isLive(grant, nowMs)).flatMap(grantReaches));
 }
 
 /** What every list has, taken one of each. */

@@ -35,6 +35,8 @@ export function createRecorder(randomness: Randomness): Recorder {
 function eventOf(context: ActContext, act: Act, randomness: Randomness): AuditEvent {
   const { caller } = context;
   const principal = act.actor ?? caller?.principal ?? null;
+  // Who acted as the principal, where the act is the principal's.
+  const by = principal !== null && principal.uid === caller?.principal.uid ? caller.actor : undefined;
   const claims = act.claims ?? caller?.workload?.claims;
   return {
     accountId: context.accountId,
@@ -53,7 +55,7 @@ function eventOf(context: ActContext, act: Act, randomness: Randomness): AuditEv
     requestId: context.requestId,
     detail: plain(act.detail),
     personal: {
-      actor: principal === null ? undefined : { path: principal.path, ...(caller?.actor === undefined ? {} : { by: caller.actor.path }) },
+      actor: principal === null ? undefined : { path: principal.path, ...(by === undefined ? {} : { by: `${by.type}:${by.path}` }) },
       address: context.address ?? undefined,
       claims: plain(claims),
       diff: plain(act.diff),

@@ -21,7 +21,7 @@ export async function keepBootstrapToken(services: { database: Database; clock: 
   const expiresAt = new Date(now.getTime() + bootstrapMs);
   await services.database.transaction(async (tx) => {
     await insertCredential(tx, {
-      accountId, id, kind: 'bootstrap', principalType: 'system', principalUid: 'bootstrap', name: 'bootstrap', hash: hashToken(token),
+      accountId, id, kind: 'bootstrap', principalType: 'system', principalUid: 'bootstrap', actor: null, name: 'bootstrap', hash: hashToken(token),
       bounds: 'principal', mayAdminister: true, createdAt: now, createdBy: 'system:operator', parentId: null, expiresAt,
     });
     await recordByOperator(tx, services, accountId, { action: 'api_token.create', resource: { kind: 'api_token', uid: id, path: id }, detail: { principal: 'bootstrap', expiresAt, mayAdminister: true } });

@@ -13,15 +13,18 @@ import type { ReadyChange, ResourceServices, Snapshots } from '#features/resourc
 import { authorOf, page, writeAs } from '#features/resources/feature.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
-import type { Tx } from '#platform/database/database.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
+import type { Decide } from './impersonate.ts';
+import { impersonateOperation } from './impersonate.ts';
 import type { KnownTokens } from './known-tokens.ts';
+import { outlives, parentOf, refuseRevoked } from './lineage.ts';
 import { recognisers } from './recognise.ts';
-import { boundsOf, createdToken, expiryOf, newToken, setupAnswer, setupBody, tokenView } from './schema.ts';
+import { boundsOf, createdToken, expiryOf, newToken, setupAnswer, setupBody, tokenTtlMs, tokenView } from './schema.ts';
 import { prepareSetup, writeSetup } from './setup.ts';
 import type { Credential, CredentialKind } from './store.ts';
-import { findById, insertCredential, keepsUnrevoked, listOf, revoke } from './store.ts';
+import { findById, insertCredential, listOf, revoke } from './store.ts';
 import { hashToken, makeToken } from './token-form.ts';
+import { viewOf } from './token-view.ts';
 
 export { keepBootstrapToken } from './bootstrap.ts';
 export { createKnownTokens } from './known-tokens.ts';
@@ -32,6 +35,7 @@ export interface CredentialServices extends ResourceServices {
   readonly tokens: KnownTokens;
   /** All that a principal holds, as bounds: what handing out its credential gives away. */
   readonly holdings: (world: World, principal: { readonly type: string; readonly uid: string }) => readonly Bound[];
+  readonly decide: Decide;
 }
 
 /** What may make tokens: with a row here, so that what it made ends when it is revoked. */
@@ -84,7 +88,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
       const question = { permission: 'api_token.view', target: tokenTarget(holder.scope) };
       if (!call.decide(question).allowed) {
         if (!isSelf(call, holder)) throw refuseQuestion(call, question);
-        if (call.caller.bounds !== 'principal') return { items: await itself(services, call), next: null };
+        if (!speaksForPrincipal(call.caller)) return { items: await itself(services, call), next: null };
       }
       const binding = ['api_token', call.account.id, call.caller.principal.uid, holder.principal.uid];
       const after = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
@@ -139,7 +143,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
     },
   });
 
-  return { name: 'credentials', operations: [create, list, remove, setup], recognisers: recognisers(services) };
+  return { name: 'credentials', operations: [create, impersonateOperation(services), list, remove, setup], recognisers: recognisers(services) };
 }
 
 type Wanted = { readonly type: 'user' | 'service_account'; readonly path: string } | 'bootstrap';
@@ -173,16 +177,21 @@ function isSelf(call: Call, holder: Holder): boolean {
   return holder.principal.uid === call.caller.principal.uid && holder.principal.type === call.caller.principal.type;
 }
 
-/** What a narrowed token sees without the permission to see more. */
+/** What a token that does not speak for its principal sees without the permission to see more. */
 async function itself({ database }: CredentialServices, call: Call): Promise<z.infer<typeof tokenView>[]> {
   const credential = await findById(database.read, call.account.id, call.caller.credential.id);
   return credential === null ? [] : [viewOf(credential)];
 }
 
-/** A token narrowed to less than its principal is about itself, not about the principal's other tokens. */
+/** Not what is narrowed to less than its principal, or acts as it. */
+function speaksForPrincipal({ bounds, actor }: Caller): boolean {
+  return bounds === 'principal' && actor === undefined;
+}
+
+/** A token that does not speak for its principal is about itself, not about the principal's other tokens. */
 function isOwn({ caller }: Call, credential: Credential): boolean {
   if (credential.id === caller.credential.id) return true;
-  return caller.bounds === 'principal' && credential.principalType === caller.principal.type && credential.principalUid === caller.principal.uid;
+  return speaksForPrincipal(caller) && credential.principalType === caller.principal.type && credential.principalUid === caller.principal.uid;
 }
 
 function tokenTarget(scope: ScopePath): Target {
@@ -201,47 +210,20 @@ function tokenChecks(services: CredentialServices, call: Call, holder: Holder, m
 function prepareToken(call: Call, body: z.infer<typeof newToken>, holder: Holder) {
   const { caller } = call;
   // A session ends in many ways (revoked, its mapping or issuer gone or narrowed), and no token would end with it.
-  if (!makers.has(caller.credential.kind)) throw refusal('access.denied', { say: `a ${caller.credential.kind} makes no tokens, which would outlive it; use an API token` });
+  if (!makers.has(caller.credential.kind)) throw refusal('access.denied', { say: `${caller.actor === undefined ? `a ${caller.credential.kind}` : 'who acts as another'} makes no tokens; use an API token of your own` });
   const self = isSelf(call, holder);
   if (self && caller.bounds !== 'principal' && body.bounds !== undefined) {
     throw refusal('request.invalid', { errors: [{ pointer: '/bounds', message: 'a bounded token makes tokens with its own bounds' }] });
   }
   // An unattended installation leaves service accounts behind that go on without it (CONTRACTS §1), and nobody else.
   const mayOutlive = caller.credential.kind === 'bootstrap' && holder.principal.type === 'service_account';
-  const expiresAt = expiryOf(body, call.now, mayOutlive ? null : caller.expiresAt);
-  if (expiresAt === null) {
-    throw refusal('request.invalid', { errors: [{ pointer: '/ttl', message: `the new token would outlive the credential that makes it, which ends at ${caller.expiresAt!.toISOString()}` }] });
-  }
+  const expiresAt = expiryOf(body, { now: call.now, notAfter: mayOutlive ? null : caller.expiresAt, defaultMs: tokenTtlMs });
+  if (expiresAt === null) throw outlives(caller);
   const kind = holder.principal.type === 'user' ? ('personal' as const) : ('service_account' as const);
   const credential: Credential = {
-    id: call.uid(), accountId: call.account.id, kind, principalType: holder.principal.type, principalUid: holder.principal.uid, name: body.name,
+    id: call.uid(), accountId: call.account.id, kind, principalType: holder.principal.type, principalUid: holder.principal.uid, actor: null, name: body.name,
     bounds: self && caller.bounds !== 'principal' ? caller.bounds : boundsOf(body),
     mayAdminister: body.mayAdminister, createdAt: call.now, createdBy: authorOf(call.caller), parentId: parentOf(caller), expiresAt, revokedAt: null,
   };
   return { credential, token: makeToken(kind, (bytes) => call.random(bytes)), scope: holder.scope };
-}
-
-/** Who calls was read before the transaction, perhaps from memory; a revocation since then must not leave a child behind. */
-async function refuseRevoked(tx: Tx, { accountId, credential }: Caller): Promise<void> {
-  if (!(await keepsUnrevoked(tx, accountId, credential.id))) throw refusal('credential.invalid', { because: 'it was revoked while it made a token' });
-}
-
-/** What the bootstrap token makes is meant to outlive it. */
-function parentOf({ credential }: Caller): string | null {
-  return credential.kind === 'bootstrap' ? null : credential.id;
-}
-
-function viewOf(credential: Credential): z.infer<typeof tokenView> {
-  return {
-    id: credential.id,
-    kind: credential.kind as 'personal' | 'service_account' | 'bootstrap',
-    principal: credential.principalType === null ? null : { type: credential.principalType, uid: credential.principalUid ?? '' },
-    name: credential.name,
-    mayAdminister: credential.mayAdminister,
-    bounded: credential.bounds !== 'principal',
-    createdAt: credential.createdAt.toISOString(),
-    createdBy: credential.createdBy,
-    expiresAt: credential.expiresAt?.toISOString() ?? null,
-    revokedAt: credential.revokedAt?.toISOString() ?? null,
-  };
 }

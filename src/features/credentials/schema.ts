@@ -9,7 +9,8 @@ import { parseScope } from '#kernel/scope.ts';
 export const apiToken: Noun = { name: 'api_token', levels: ['account', 'org', 'project'], verbs: ['view', 'create', 'delete'] };
 
 const day = 86_400;
-const defaultTtlMs = 30 * day * 1_000;
+export const tokenTtlMs = 30 * day * 1_000;
+export const impersonationTtlMs = 900_000;
 
 /** One thing the token may do at most; several are or-ed. */
 const boundSchema = z.strictObject({
@@ -19,15 +20,20 @@ const boundSchema = z.strictObject({
   resources: z.union([z.literal('all'), selectorList]).default('all'),
 });
 
+const principalNamed = z.strictObject({ type: z.enum(['user', 'service_account']), path: z.string().min(1).max(512).describe('`alice`, `payments/ci`') });
+
 export const newToken = z.strictObject({
-  principal: z
-    .strictObject({ type: z.enum(['user', 'service_account']), path: z.string().min(1).max(512).describe('`alice`, `payments/ci`') })
-    .optional()
-    .describe('absent = the caller itself'),
+  principal: principalNamed.optional().describe('absent = the caller itself'),
   name: z.string().min(1).max(256),
   ttl: duration({ minSeconds: 60, maxSeconds: 365 * day }).optional().describe('absent = 30 days, or until the credential that makes it ends'),
   bounds: z.array(boundSchema).min(1).max(50).optional().describe('absent = as far as the principal reaches'),
   mayAdminister: z.boolean().default(false).describe('may change issuers, mappings, bindings, roles and runner registrations'),
+});
+
+export const impersonation = z.strictObject({
+  principal: principalNamed,
+  reason: z.string().min(1).max(200).describe('why; the audit keeps it'),
+  ttl: duration({ minSeconds: 60, maxSeconds: 3_600 }).optional().describe('absent = 15 minutes, or until the credential that makes it ends'),
 });
 
 export function boundsOf(body: z.infer<typeof newToken>): readonly Bound[] | 'principal' {
@@ -36,8 +42,8 @@ export function boundsOf(body: z.infer<typeof newToken>): readonly Bound[] | 'pr
 }
 
 /** Null = it would outlive the credential that makes it, which ends at `notAfter`; null there = it does not end. */
-export function expiryOf({ ttl }: z.infer<typeof newToken>, now: Date, notAfter: Date | null): Date | null {
-  const wanted = new Date(now.getTime() + (ttl === undefined ? defaultTtlMs : durationSeconds(ttl) * 1_000));
+export function expiryOf({ ttl }: { readonly ttl?: string | undefined }, { now, notAfter, defaultMs }: { now: Date; notAfter: Date | null; defaultMs: number }): Date | null {
+  const wanted = new Date(now.getTime() + (ttl === undefined ? defaultMs : durationSeconds(ttl) * 1_000));
   if (notAfter === null || wanted <= notAfter) return wanted;
   return ttl === undefined ? notAfter : null;
 }
@@ -46,8 +52,9 @@ const time = z.iso.datetime({ precision: 3 });
 
 export const tokenView = z.strictObject({
   id: z.uuid(),
-  kind: z.enum(['personal', 'service_account', 'bootstrap']),
+  kind: z.enum(['personal', 'service_account', 'impersonation', 'bootstrap']),
   principal: z.strictObject({ type: z.string(), uid: z.string() }).nullable(),
+  actor: z.strictObject({ type: z.string(), uid: z.string() }).optional().describe('who acts as the principal'),
   name: z.string().nullable(),
   mayAdminister: z.boolean(),
   bounded: z.boolean(),

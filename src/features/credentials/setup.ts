@@ -40,7 +40,7 @@ export async function makeSetupCode(
   await services.database.transaction(async (tx) => {
     await revoke(tx, accountId, { kind: 'setup' }, now);
     await insertCredential(tx, {
-      accountId, id, kind: 'setup', principalType: null, principalUid: null, name: null, hash: hashToken(code),
+      accountId, id, kind: 'setup', principalType: null, principalUid: null, actor: null, name: null, hash: hashToken(code),
       bounds: 'principal', mayAdminister: false, createdAt: now, createdBy: 'system:setup', parentId: null, expiresAt,
     });
     await recordByOperator(tx, services, accountId, { action: 'setup_code.create', resource: { kind: 'setup_code', uid: id, path: id }, detail: { expiresAt } });
@@ -115,7 +115,7 @@ export async function writeSetup(tx: Tx, call: Call, ready: ReadySetup, writeAs:
   const expiresAt = new Date(call.now.getTime() + firstTokenMs);
   const id = call.uid();
   await insertCredential(tx, {
-    accountId: call.account.id, id, kind: 'personal', principalType: 'user', principalUid: ready.userUid, name: 'setup', hash: hashToken(ready.token),
+    accountId: call.account.id, id, kind: 'personal', principalType: 'user', principalUid: ready.userUid, actor: null, name: 'setup', hash: hashToken(ready.token),
     bounds: 'principal', mayAdminister: true, createdAt: call.now, createdBy: 'system:setup', parentId: null, expiresAt,
   });
   const user = { kind: 'user', uid: ready.userUid, path: entryPath({ scope: '/', identifier: ready.user }) };

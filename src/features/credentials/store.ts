@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Bound } from '#kernel/caller.ts';
 import type { Reader, Tx } from '#platform/database/database.ts';
 
-export type CredentialKind = 'setup' | 'bootstrap' | 'personal' | 'service_account';
+export type CredentialKind = 'setup' | 'bootstrap' | 'personal' | 'service_account' | 'impersonation';
 
 export interface Credential {
   readonly id: string;
@@ -11,6 +11,8 @@ export interface Credential {
   readonly kind: CredentialKind;
   readonly principalType: string | null;
   readonly principalUid: string | null;
+  /** Who acts as the principal; null = the principal itself. */
+  readonly actor: { readonly type: string; readonly uid: string } | null;
   readonly name: string | null;
   readonly bounds: 'principal' | readonly Bound[];
   readonly mayAdminister: boolean;
@@ -25,7 +27,8 @@ export interface Credential {
 export async function insertCredential(tx: Tx | Reader, credential: Omit<Credential, 'revokedAt'> & { readonly hash: Buffer }): Promise<void> {
   await tx.insertInto('credential').values({
     account_id: credential.accountId, id: credential.id, kind: credential.kind,
-    principal_type: credential.principalType, principal_uid: credential.principalUid, name: credential.name, hash: credential.hash,
+    principal_type: credential.principalType, principal_uid: credential.principalUid,
+    actor_type: credential.actor?.type ?? null, actor_uid: credential.actor?.uid ?? null, name: credential.name, hash: credential.hash,
     bounds: credential.bounds === 'principal' ? null : JSON.stringify(credential.bounds),
     may_administer: credential.mayAdminister,
     created_at: credential.createdAt, created_by: credential.createdBy, parent_id: credential.parentId, expires_at: credential.expiresAt, revoked_at: null,
@@ -100,13 +103,15 @@ async function revokeFamily(tx: Tx, accountId: string, id: string, now: Date): P
 }
 
 interface Row {
-  account_id: string; id: string; kind: CredentialKind; principal_type: string | null; principal_uid: string | null; name: string | null;
+  account_id: string; id: string; kind: CredentialKind; principal_type: string | null; principal_uid: string | null;
+  actor_type: string | null; actor_uid: string | null; name: string | null;
   bounds: unknown; may_administer: boolean; created_at: Date; created_by: string; parent_id: string | null; expires_at: Date | null; revoked_at: Date | null;
 }
 
 function credentialOf(row: Row): Credential {
   return {
-    id: row.id, accountId: row.account_id, kind: row.kind, principalType: row.principal_type, principalUid: row.principal_uid, name: row.name,
+    id: row.id, accountId: row.account_id, kind: row.kind, principalType: row.principal_type, principalUid: row.principal_uid,
+    actor: row.actor_type === null || row.actor_uid === null ? null : { type: row.actor_type, uid: row.actor_uid }, name: row.name,
     bounds: row.bounds === null ? 'principal' : (row.bounds as Bound[]),
     mayAdminister: row.may_administer, createdAt: row.created_at, createdBy: row.created_by, parentId: row.parent_id, expiresAt: row.expires_at, revokedAt: row.revoked_at,
   };

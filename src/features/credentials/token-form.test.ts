@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { makeToken, readToken } from './token-form.ts';
 
 test('a token made is a token read, of the same kind', () => {
-  for (const kind of ['personal', 'service_account'] as const) assert.equal(readToken(makeToken(kind, randomBytes)), kind);
+  for (const kind of ['personal', 'service_account', 'impersonation'] as const) assert.equal(readToken(makeToken(kind, randomBytes)), kind);
 });
 
 test('a token with any one character changed is not a token', () => {

@@ -5,9 +5,9 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-export type TokenKind = 'personal' | 'service_account';
+export type TokenKind = 'personal' | 'service_account' | 'impersonation';
 
-const prefixes: Readonly<Record<TokenKind, string>> = { personal: 'sallyport_pat_', service_account: 'sallyport_sat_' };
+const prefixes: Readonly<Record<TokenKind, string>> = { personal: 'sallyport_pat_', service_account: 'sallyport_sat_', impersonation: 'sallyport_imp_' };
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const bodyLength = 43;
 const checksumLength = 6;

@@ -26,8 +26,8 @@ export interface Tables {
     account_id: string; id: string; purpose: string; algorithm: string; sealed: Bytes; created_at: Date; retired_at: Date | null;
   };
   credential: {
-    account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account';
-    principal_type: string | null; principal_uid: string | null; name: string | null; hash: Bytes;
+    account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account' | 'impersonation';
+    principal_type: string | null; principal_uid: string | null; actor_type: string | null; actor_uid: string | null; name: string | null; hash: Bytes;
     bounds: ColumnType<unknown, string | null, string | null>; may_administer: boolean;
     created_at: Date; created_by: string; parent_id: string | null; expires_at: Date | null; revoked_at: Date | null;
   };

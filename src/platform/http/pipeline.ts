@@ -225,8 +225,9 @@ async function follow(call: RunningCall): Promise<void> {
 
 function keyOf(operation: AnyOperation, call: RunningCall, input: InputOf<InputSchemas>, key: string | null): IdempotencyKey | null {
   if (key === null || operation.idempotent !== true || call.callerIfAny === null) return null;
-  const { principal } = call.callerIfAny;
-  return { accountId: call.account.id, caller: callerHash(`${operation.name} ${call.scope} ${principal.type}:${principal.uid}`), key, requestHash: requestHash(input) };
+  const { principal, actor } = call.callerIfAny;
+  const who = `${principal.type}:${principal.uid}${actor === undefined ? '' : ` by ${actor.type}:${actor.uid}`}`;
+  return { accountId: call.account.id, caller: callerHash(`${operation.name} ${call.scope} ${who}`), key, requestHash: requestHash(input) };
 }
 
 function asReply(answer: unknown, operation: AnyOperation): Reply {

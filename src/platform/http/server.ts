@@ -205,7 +205,8 @@ function rawRequest(services: RunningServices, operation: AnyOperation, { levels
     get log() {
       return (log ??= services.log.child({ requestId: request.id, operation: operation.name }));
     },
-    admit: ({ accountId, principal }: Caller) => services.rates.take(`caller:${accountId}:${principal.type}:${principal.uid}`, { perSecond, burst }),
+    // Who acts as another uses nothing up that is the other's.
+    admit: ({ accountId, principal, actor: who = principal }: Caller) => services.rates.take(`caller:${accountId}:${who.type}:${who.uid}`, { perSecond, burst }),
     read: async () => readContent(operation, request, hasBody(request.raw) ? await receiveBody(request.raw, maxBodyBytes(operation)) : null),
   };
 }

@@ -1,6 +1,7 @@
 /** Commands of the operator, on the machine that has the data directory or the database; and the server itself. */
 import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeSetupCode } from '#features/credentials/feature.ts';
 import { createRecorder, formOf, readKept, verifyExport } from '#features/audit/feature.ts';
 import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
@@ -11,12 +12,15 @@ import { isIdentifier } from '#kernel/identifier.ts';
 import type { CommandRecord } from './surfaces/command-line.ts';
 import { UsageError, table } from './surfaces/command-line.ts';
 import type { Server } from './surfaces/remote-command.ts';
-import { connect, remoteOptions } from './surfaces/remote-command.ts';
+import { RemoteRefusal, connect, remoteOptions } from './surfaces/remote-command.ts';
 import { backupCommand, restoreCommand } from './host-backup.ts';
 import { doctorCommand } from './host-doctor.ts';
 import { rotateCommand } from './host-keys.ts';
 import { configOf, hostCommand, settingOptions } from './host-settings.ts';
 import { announcing, serve } from './serve.ts';
+
+const maxTries = 30;
+const busyMs = 1_000;
 
 export const hostCommands: readonly CommandRecord[] = [
   {
@@ -93,7 +97,7 @@ export const hostCommands: readonly CommandRecord[] = [
     run: async ({ options, terminal, json }) => {
       const [file, keptFile] = [options['file'], options['checkpoint']] as [string | undefined, string | undefined];
       const kept = keptFile === undefined ? null : await about(keptFile, readKept(linesOf(keptFile)));
-      const result = file === undefined ? await verifyOnServer(connect(options), kept) : await about(file, verifyExport(linesOf(file), kept));
+      const result = file === undefined ? await verifyOnServer(connect(options), kept, terminal.progress) : await about(file, verifyExport(linesOf(file), kept));
       if (json) terminal.print(JSON.stringify(result));
       else {
         terminal.print(`${result.rows} rows, ${result.checkpoints} checkpoints, ${result.erasedFields} erased fields: ${result.findings.length === 0 ? 'unchanged' : 'CHANGED'}`);
@@ -114,9 +118,32 @@ export const hostCommands: readonly CommandRecord[] = [
   },
 ];
 
-async function verifyOnServer(server: Server, kept: Kept | null): Promise<Verification> {
-  const body = kept === null ? {} : { body: { account: kept.accountId, checkpoints: kept.checkpoints.map(formOf) } };
-  return (await server.call({ method: 'POST', path: `${server.api}/audit:verify`, ...body })) as Verification;
+/** Part by part: a trail may be longer than what one request verifies. */
+async function verifyOnServer(server: Server, kept: Kept | null, progress: (line: string) => void): Promise<Verification> {
+  const against = kept === null ? {} : { account: kept.accountId, checkpoints: kept.checkpoints.map(formOf) };
+  let all: Verification = { rows: 0, checkpoints: 0, erasedFields: 0, findings: [] };
+  for (let after: number | null = 0; after !== null; ) {
+    const part = (await patiently(() => server.call({ method: 'POST', path: `${server.api}/audit:verify`, body: { after, ...against } }))) as Verification & { readonly next: number | null };
+    all = {
+      rows: all.rows + part.rows, checkpoints: all.checkpoints + part.checkpoints, erasedFields: all.erasedFields + part.erasedFields,
+      findings: [...all.findings, ...part.findings],
+    };
+    after = part.next;
+    if (after !== null) progress(`${all.rows} rows verified`);
+  }
+  return all;
+}
+
+/** A trail is verified for one caller at a time, part by part. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof RemoteRefusal && error.code === 'server.busy') || tries === maxTries) throw error;
+      await sleep(busyMs);
+    }
+  }
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {

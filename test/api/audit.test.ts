@@ -71,6 +71,21 @@ async function verify(on: TestServer = server): Promise<Verification> {
   return answer.body as Verification;
 }
 
+/** As one, from parts of at most `limit` rows. */
+async function verifyInParts(on: TestServer, limit: number): Promise<Verification & { next: null }> {
+  const all = { rows: 0, checkpoints: 0, erasedFields: 0, findings: [] as Verification['findings'], next: null };
+  for (let after: number | null = 0; after !== null; ) {
+    const answer = await on.call({ method: 'POST', path: `${on.api}/audit:verify`, body: { after, limit } });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    const part = answer.body as Verification & { next: number | null };
+    assert.ok(part.rows <= limit);
+    for (const count of ['rows', 'checkpoints', 'erasedFields'] as const) all[count] += part[count];
+    all.findings = [...all.findings, ...part.findings];
+    after = part.next;
+  }
+  return all;
+}
+
 describe('a row and its act are one', () => {
   const boom = (on: string, when: string) => `
     create function boom() returns trigger language plpgsql as $$ begin raise exception 'boom'; end $$;
@@ -130,9 +145,11 @@ describe('numbering', () => {
 
   test('and verifying agree while rows are written', async () => {
     const writing = Array.from({ length: 10 }, (_, i) => server.apply([account(`meanwhile_${i}`, 'payments')]));
-    const verdicts = await Promise.all(Array.from({ length: 10 }, (_, i) => verify(i % 2 === 0 ? server : other)));
-    await Promise.all(writing);
-    for (const { findings } of verdicts) assert.deepEqual(findings, []);
+    // One after the other on each node.
+    const verdicts = Promise.all([server, other].map(async (node) => {
+      for (let i = 0; i < 5; i++) assert.deepEqual((await verify(node)).findings, []);
+    }));
+    await Promise.all([...writing, verdicts]);
   });
 });
 
@@ -305,8 +322,7 @@ describe('an export', () => {
   test('of many rows comes in parts and verifies without the server as it does with it', async () => {
     assert.ok(lines.length > 1);
     const [offline, online] = [await check(lines), await verify()];
-    assert.deepEqual({ ...offline, checkpoints: 0 }, { ...online, checkpoints: 0 });
-    assert.equal(offline.checkpoints, online.checkpoints);
+    assert.deepEqual({ ...offline, next: null }, online);
     assert.deepEqual(offline.findings, []);
   });
 
@@ -336,6 +352,11 @@ describe('an export', () => {
     assert.notDeepEqual((await check(lines, theirs)).findings, []);
   });
 
+  test('of two accounts is refused', async () => {
+    const [first, ...others] = lines;
+    await assert.rejects(check([first!, ...others.map((line) => line.replace(server.account.id, '00000000-0000-7000-8000-000000000001'))]), { code: 'request.malformed', say: /of two accounts/ });
+  });
+
   test('that is none is refused', async () => {
     for (const bad of [[], ['{}'], ['not json'], ['[]']]) await assert.rejects(check(bad), { code: 'request.malformed' });
   });
@@ -344,6 +365,28 @@ describe('an export', () => {
     for (const [who, status] of [['account', 404], ['project', 404], ['all', 200]] as const) {
       assert.equal((await server.call({ method: 'GET', path: `${server.api}/audit:export`, token: tokens[who]! })).status, status, who);
     }
+  });
+});
+
+describe('verifying', () => {
+  test('is done for one caller of an account at a time, and others are told to come back', async () => {
+    const { api, adminToken, account: { id } } = await server.addAccount('verified_meanwhile');
+    const ask = (path: string, token: string) => server.call({ method: 'POST', path: `${path}/audit:verify`, token });
+    assert.equal((await ask(api, adminToken)).status, 200);
+    const release = Promise.withResolvers<void>();
+    const holding = server.database.transaction(async (tx) => {
+      await tx.selectFrom('audit_head').selectAll().where('account_id', '=', id).forUpdate().execute();
+      await release.promise;
+    });
+    const first = ask(api, adminToken);
+    await until(async () => (await server.sql(`select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%audit_head%'`)).length > 0, 'the first is at it');
+    const second = problem(await ask(api, adminToken), 503, 'server.busy');
+    assert.equal(second.detail, 'the trail of the account is being verified already');
+    assert.equal((await ask(server.api, server.adminToken)).status, 200, 'of another account');
+    release.resolve();
+    await holding;
+    assert.equal((await first).status, 200);
+    assert.equal((await ask(api, adminToken)).status, 200);
   });
 });
 
@@ -446,13 +489,28 @@ describe('somebody with the database and without the key', () => {
       await attacked.sql(sql());
       try {
         assert.notDeepEqual((await verify(attacked)).findings, []);
+        assert.notDeepEqual((await verifyInParts(attacked, 4)).findings, [], 'in parts');
       } finally {
         await putBack();
       }
     });
   }
 
-  test('is not accused when he put everything back', async () => assert.deepEqual((await verify(attacked)).findings, []));
+  test('is not accused when he put everything back', async () => {
+    const whole = await verify(attacked);
+    assert.deepEqual(whole.findings, []);
+    for (const limit of [1, 2, 7, last.seq - 1, last.seq, last.seq + 1]) assert.deepEqual(await verifyInParts(attacked, limit), whole, `${limit} rows at a time`);
+  });
+
+  test('with a trail too long for one request is not taken to have all of it verified', async () => {
+    await attacked.sql('update audit_head set seq = seq + 100000');
+    try {
+      const refused = problem(await attacked.call({ method: 'POST', path: `${attacked.api}/audit:verify` }), 400, 'request.invalid');
+      assert.deepEqual(refused.errors?.map(({ pointer }) => pointer), ['/after']);
+    } finally {
+      await putBack();
+    }
+  });
 
   test('is found out when he brings a key of his own and signs with it', async () => {
     const { privateKey } = generateKeyPairSync('ed25519');

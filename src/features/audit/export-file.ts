@@ -4,7 +4,7 @@ import { refusal } from '#kernel/errors.ts';
 import type { Kept } from './kept.ts';
 import { checkpointOf } from './kept.ts';
 import { checkpointForm } from './schema.ts';
-import type { VerifiableRow, Verification } from './verify.ts';
+import type { TrailPart, Verification } from './verify.ts';
 import { verifyTrail } from './verify.ts';
 
 const hexBytes = z.string().regex(/^(?:[0-9a-f]{2})+$/).transform((text) => Buffer.from(text, 'hex'));
@@ -41,24 +41,26 @@ function readBatch(line: string, number: number): Batch {
 }
 
 /**
- * Verifies exported lines without a server. With what was kept elsewhere the trail must be the one that was signed over
- * then, and every checkpoint is held against the keys of then; without it, against those the export brings.
+ * Verifies exported lines without a server, one line after the other: a trail may be larger than memory. With what was kept
+ * elsewhere the trail must be the one that was signed over then, and every checkpoint is held against the keys of then;
+ * without it, against those the export brings.
  */
 export async function verifyExport(lines: AsyncIterable<string>, kept: Kept | null = null): Promise<Verification> {
-  const batches: Batch[] = [];
-  let number = 0;
-  for await (const line of lines) if (line.trim() !== '') batches.push(readBatch(line, ++number));
-  const [first] = batches;
+  const batches = batchesOf(lines);
+  const { value: first } = await batches.next();
   if (first === undefined) throw refusal('request.malformed', { say: 'the export is empty' });
   if (kept !== null && kept.accountId !== first.account) throw refusal('request.malformed', { say: `the export is of the account ${first.account}, and the checkpoints are of ${kept.accountId}` });
-  async function* rows(): AsyncGenerator<VerifiableRow> {
-    for (const batch of batches) yield* batch.rows as VerifiableRow[];
+  async function* parts(): AsyncGenerator<TrailPart> {
+    yield first as TrailPart;
+    for await (const batch of batches) {
+      if (batch.account !== first!.account) throw refusal('request.malformed', { say: `the export is of two accounts, ${first!.account} and ${batch.account}` });
+      yield batch as TrailPart;
+    }
   }
-  return verifyTrail({
-    accountId: first.account,
-    rows: rows(),
-    checkpoints: batches.flatMap((batch) => batch.checkpoints),
-    keys: kept?.keys ?? first.keys,
-    anchors: kept?.checkpoints ?? [],
-  });
+  return verifyTrail({ accountId: first.account, parts: parts(), keys: kept?.keys ?? first.keys, anchors: kept?.checkpoints ?? [] });
+}
+
+async function* batchesOf(lines: AsyncIterable<string>): AsyncGenerator<Batch, undefined> {
+  let number = 0;
+  for await (const line of lines) if (line.trim() !== '') yield readBatch(line, ++number);
 }

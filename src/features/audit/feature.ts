@@ -8,14 +8,14 @@ import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { RefusalCounts } from './refusals.ts';
-import { checkpointOf, formOf } from './kept.ts';
+import { formOf } from './kept.ts';
 import { auditEvent, auditQuery, newestCheckpoint, verification, verificationWish } from './schema.ts';
 import type { SequencerServices } from './sequencer.ts';
-import { sequenceAccount, sequenceAll } from './sequencer.ts';
+import { sequenceAll } from './sequencer.ts';
 import type { AuditFilter, ListedEvent } from './store.ts';
-import { checkpoints, headSeq, lastCheckpoint, listEvents, strayEvents, trail } from './store.ts';
-import type { VerifiableRow, Verification } from './verify.ts';
-import { verifyTrail } from './verify.ts';
+import { lastCheckpoint, listEvents, trailPart } from './store.ts';
+import type { VerifiableRow } from './verify.ts';
+import { verifierOf } from './verify-online.ts';
 
 export { recordByOperator } from './operator.ts';
 export { createRecorder } from './record.ts';
@@ -39,6 +39,7 @@ type OwnServices = AuditServices & SequencerServices;
 
 export function auditFeature(given: AuditServices): Manifest {
   const services: OwnServices = { ...given, signed: new Map() };
+  const verifyOnline = verifierOf(services);
   const list = operation({
     name: 'audit.list',
     summary: 'Audit events of a scope, newest first',
@@ -83,7 +84,7 @@ export function auditFeature(given: AuditServices): Manifest {
 
   const verify = operation({
     name: 'audit.verify',
-    summary: 'Numbers what is pending, then verifies the whole trail, also against checkpoints that were kept elsewhere',
+    summary: 'Numbers what is pending, then verifies the trail, also against checkpoints that were kept elsewhere; a long one in parts',
     method: 'POST',
     path: '{account}/audit:verify',
     input: { body: verificationWish.optional() },
@@ -91,7 +92,7 @@ export function auditFeature(given: AuditServices): Manifest {
     access: on('audit.view', auditTarget),
     audit: null,
     dialect: 'api',
-    prepare: (call, { body }) => verifyOnline(services, call, body),
+    prepare: (call, { body }) => verifyOnline(call, body),
   });
 
   return {
@@ -102,22 +103,6 @@ export function auditFeature(given: AuditServices): Manifest {
       { name: 'audit.summarise', everyMs: 5_000, run: () => services.refusals.flush() },
     ],
   };
-}
-
-async function verifyOnline(services: OwnServices, { account: { id: accountId }, signal }: Call, wish: z.infer<typeof verificationWish> | undefined): Promise<Verification> {
-  if (wish !== undefined && wish.account !== accountId) throw refusal('request.invalid', { errors: [{ pointer: '/account', message: 'the checkpoints are of another account' }] });
-  await sequenceAccount(services, accountId, { wait: true });
-  const anchor = services.signed.get(accountId);
-  const keys = await services.keyring.publicKeys(accountId, 'checkpoint');
-  // Of one moment: the sequencer goes on meanwhile.
-  return services.database.transaction(async (tx) => verifyTrail({
-    accountId,
-    rows: trail(tx, accountId, { signal }),
-    checkpoints: await checkpoints(tx, accountId),
-    keys,
-    anchors: [...(wish?.checkpoints ?? []).map(checkpointOf), ...(anchor === undefined ? [] : [anchor])],
-    database: { headSeq: await headSeq(tx, accountId), strays: await strayEvents(tx, accountId) },
-  }), { isolation: 'repeatable read' });
 }
 
 /** The trail of a scope is seen with `audit.view` there; account-wide work needs it at the account. */
@@ -219,21 +204,14 @@ function viewOf({ event, personal, commitments, seq }: ListedEvent): z.infer<typ
   };
 }
 
-async function exportBatchAfter(services: AuditServices, { account: { id: accountId }, signal }: Call, after: number) {
-  const rows: unknown[] = [];
-  let last = after;
-  for await (const row of trail(services.database.read, accountId, { after, signal })) {
-    rows.push(exportedRow(row));
-    last = row.seq;
-    if (rows.length === exportBatch) break;
-  }
-  const all = await checkpoints(services.database.read, accountId);
+async function exportBatchAfter(services: AuditServices, { account: { id: accountId } }: Call, after: number) {
+  const { rows, checkpoints } = await trailPart(services.database.read, accountId, { after, through: Number.MAX_SAFE_INTEGER }, exportBatch);
   return {
     account: accountId,
-    rows,
-    checkpoints: all.filter((checkpoint) => checkpoint.seq > after && checkpoint.seq <= last).map(formOf),
+    rows: rows.map(exportedRow),
+    checkpoints: checkpoints.map(formOf),
     keys: await services.keyring.publicKeys(accountId, 'checkpoint'),
-    next: rows.length === exportBatch ? last : null,
+    next: rows.length === exportBatch ? rows.at(-1)!.seq : null,
   };
 }
 

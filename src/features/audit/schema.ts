@@ -60,9 +60,14 @@ export const newestCheckpoint = z.strictObject({
   keys: z.array(z.record(z.string(), z.unknown())).describe('public keys, as JWKs'),
 });
 
+/** Rows one request verifies: some seconds of work. */
+export const maxVerified = 100_000;
+
 export const verificationWish = z.strictObject({
-  account: z.uuid().describe('whose they are'),
-  checkpoints: z.array(checkpointForm).min(1).max(maxKept).describe('kept elsewhere; the trail must still be the one they were signed over'),
+  after: z.number().int().min(0).optional().describe('begin behind the row of this number, and verify a part; absent = all, which is refused when it is too long'),
+  limit: z.number().int().min(1).max(maxVerified).optional().describe('rows to verify at most'),
+  account: z.uuid().optional().describe('whose the checkpoints are'),
+  checkpoints: z.array(checkpointForm).min(1).max(maxKept).optional().describe('kept elsewhere; the trail must still be the one they were signed over'),
 });
 
 export const verification = z.strictObject({
@@ -70,4 +75,5 @@ export const verification = z.strictObject({
   checkpoints: z.number().int(),
   erasedFields: z.number().int(),
   findings: z.array(z.strictObject({ seq: z.number().int(), problem: z.string() })),
+  next: z.number().int().nullable().describe('where to go on; null when all was verified to the end'),
 });

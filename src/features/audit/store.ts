@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Reader } from '#platform/database/database.ts';
 import type { AuditEvent, Commitments, Outcome, Salted } from './leaf.ts';
-import type { Checkpoint, VerifiableRow } from './verify.ts';
+import type { Checkpoint, TrailPart } from './verify.ts';
 
 export interface AuditFilter {
   readonly since?: Date | undefined;
@@ -67,24 +67,51 @@ export async function listEvents(reader: Reader, accountId: string, filter: Audi
   return rows.map((row) => ({ ...fieldsOf(row), seq: row.seq }));
 }
 
-/** The trail from `after` on in order of `seq`, in bounded batches until `signal` ends. Rows not yet numbered are not in it. */
-export async function* trail(reader: Reader, accountId: string, { after = 0, signal }: { readonly after?: number; readonly signal: AbortSignal }): AsyncGenerator<VerifiableRow> {
-  const batch = 1_000;
-  for (let seq = after; ; ) {
-    signal.throwIfAborted();
-    const rows = await reader.selectFrom('audit_leaf as l')
-      .innerJoin('audit_event as e', (join) => join.onRef('e.account_id', '=', 'l.account_id').onRef('e.at', '=', 'l.event_at').onRef('e.id', '=', 'l.event_id'))
-      .selectAll('e').select(['l.seq', 'l.link'])
-      .where('l.account_id', '=', accountId).where('l.seq', '>', seq).orderBy('l.seq').limit(batch).execute();
-    for (const row of rows) yield { ...fieldsOf(row), seq: row.seq, link: row.link };
-    if (rows.length < batch) return;
-    seq = rows.at(-1)!.seq;
-  }
+const partRows = 1_000;
+
+export interface TrailRange {
+  /** Rows and checkpoints behind this number … */
+  readonly after: number;
+  /** … up to this one. */
+  readonly through: number;
 }
 
-export async function checkpoints(reader: Reader, accountId: string): Promise<Checkpoint[]> {
-  const rows = await reader.selectFrom('audit_checkpoint').selectAll().where('account_id', '=', accountId).orderBy('seq').execute();
+/** At most `limit` numbered rows of a range in order, with the checkpoints up to the last of them. */
+export async function trailPart(reader: Reader, accountId: string, { after, through }: TrailRange, limit: number): Promise<TrailPart> {
+  const rows = await reader.selectFrom('audit_leaf as l')
+    .innerJoin('audit_event as e', (join) => join.onRef('e.account_id', '=', 'l.account_id').onRef('e.at', '=', 'l.event_at').onRef('e.id', '=', 'l.event_id'))
+    .selectAll('e').select(['l.seq', 'l.link'])
+    .where('l.account_id', '=', accountId).where('l.seq', '>', after).where('l.seq', '<=', through).orderBy('l.seq').limit(limit).execute();
+  const last = rows.at(-1)?.seq ?? after;
+  return {
+    rows: rows.map((row) => ({ ...fieldsOf(row), seq: row.seq, link: row.link })),
+    checkpoints: await checkpointsOf(reader, accountId, { after, through: last }),
+  };
+}
+
+/** A range in bounded parts until `signal` ends; the last one has the checkpoints behind its last row too. */
+export async function* trail(reader: Reader, accountId: string, { after, through, signal }: TrailRange & { readonly signal: AbortSignal }): AsyncGenerator<TrailPart> {
+  let from = after;
+  for (let full = true; full; ) {
+    signal.throwIfAborted();
+    const part = await trailPart(reader, accountId, { after: from, through }, partRows);
+    yield part;
+    from = part.rows.at(-1)?.seq ?? from;
+    full = part.rows.length === partRows;
+  }
+  yield { rows: [], checkpoints: await checkpointsOf(reader, accountId, { after: from, through }) };
+}
+
+async function checkpointsOf(reader: Reader, accountId: string, { after, through }: TrailRange): Promise<Checkpoint[]> {
+  const rows = await reader.selectFrom('audit_checkpoint').selectAll()
+    .where('account_id', '=', accountId).where('seq', '>', after).where('seq', '<=', through).orderBy('seq').execute();
   return rows.map((row) => ({ seq: row.seq, link: row.link, at: row.at, keyId: row.key_id, signature: row.signature }));
+}
+
+/** The link of one row as it is stored; null when there is none. */
+export async function linkAt(reader: Reader, accountId: string, seq: number): Promise<Buffer | null> {
+  const row = await reader.selectFrom('audit_leaf').select('link').where('account_id', '=', accountId).where('seq', '=', seq).executeTakeFirst();
+  return row?.link ?? null;
 }
 
 export async function lastCheckpoint(reader: Reader, accountId: string): Promise<Checkpoint | null> {
@@ -101,7 +128,7 @@ export async function headSeq(reader: Reader, accountId: string): Promise<number
 /** Ids of rows that have no number and wait for none: nobody who records an event leaves one like this. At most 20. */
 export async function strayEvents(reader: Reader, accountId: string): Promise<string[]> {
   const rows = await reader.selectFrom('audit_event as e').select('e.id').where('e.account_id', '=', accountId)
-    .where((e) => e.not(e.exists(e.selectFrom('audit_leaf as l').select('l.seq').whereRef('l.account_id', '=', 'e.account_id').whereRef('l.event_id', '=', 'e.id'))))
+    .where((e) => e.not(e.exists(e.selectFrom('audit_leaf as l').select('l.seq').whereRef('l.account_id', '=', 'e.account_id').whereRef('l.event_at', '=', 'e.at').whereRef('l.event_id', '=', 'e.id'))))
     .where((e) => e.not(e.exists(e.selectFrom('audit_pending as p').select('p.id').whereRef('p.account_id', '=', 'e.account_id').whereRef('p.at', '=', 'e.at').whereRef('p.id', '=', 'e.id'))))
     .orderBy('e.at').limit(20).execute();
   return rows.map((row) => row.id);

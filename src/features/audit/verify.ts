@@ -24,15 +24,24 @@ export interface Checkpoint {
   readonly signature: Buffer;
 }
 
+/** Rows in order, and the checkpoints that are about them. */
+export interface TrailPart {
+  readonly rows: readonly VerifiableRow[];
+  readonly checkpoints: readonly Checkpoint[];
+}
+
 export interface VerifyInput {
   readonly accountId: string;
-  readonly rows: AsyncIterable<VerifiableRow>;
-  /** In order of `seq`. */
-  readonly checkpoints: readonly Checkpoint[];
+  /** Looked at one after the other and not kept. */
+  readonly parts: AsyncIterable<TrailPart>;
   readonly keys: readonly Readonly<Record<string, unknown>>[];
-  /** Checkpoints kept elsewhere: what they say must still be so. */
+  /** Where the parts begin, with the link of the row there as it is stored; absent = at the beginning. */
+  readonly from?: { readonly seq: number; readonly link: Buffer | null };
+  /** The parts end here and the trail goes on; absent = they end where the trail does. */
+  readonly through?: number;
+  /** Checkpoints kept elsewhere: what they say must still be so. Only those of rows looked at are asked. */
   readonly anchors?: readonly Checkpoint[];
-  /** What only the database itself can tell; absent for an export. */
+  /** What only the database itself can tell, of the end of the trail. */
   readonly database?: { readonly headSeq: number; readonly strays: readonly string[] };
 }
 
@@ -51,29 +60,63 @@ export interface Verification {
 const maxFindings = 100;
 
 export async function verifyTrail(input: VerifyInput): Promise<Verification> {
+  const { accountId, from = { seq: 0, link: zeroLink }, through = null } = input;
   const findings: Finding[] = [];
   const find = (seq: number, problem: string): void => void (findings.length < maxFindings && findings.push({ seq, problem }));
   const keys = new Map(input.keys.map((jwk) => [String(jwk['kid']), publicKeyOf(jwk)]));
-  const wanted = new Map([...input.checkpoints, ...(input.anchors ?? [])].map((checkpoint) => [checkpoint.seq, null as Buffer | null]));
-  let link: Buffer = zeroLink;
-  let seq = 0;
-  let erasedFields = 0;
-  for await (const row of input.rows) {
-    if (row.seq !== seq + 1) find(seq + 1, row.seq > seq ? `rows ${seq + 1} to ${row.seq - 1} are missing` : 'rows are out of order');
-    seq = row.seq;
-    erasedFields += checkRow(row, find);
-    link = linkOf(link, seq, leafOf(row.event, row.commitments));
-    if (!link.equals(row.link)) find(seq, 'the row or its place in the chain was changed');
-    // What was stored goes on, so that one change is one finding and not all after it.
-    link = row.link;
-    if (wanted.has(seq)) wanted.set(seq, link);
+  const anchors = (input.anchors ?? []).filter(({ seq }) => seq > from.seq && (through === null || seq <= through));
+  const kept = new Map(anchors.map(({ seq }) => [seq, null as Buffer | null]));
+  const walk: Walk = { seq: from.seq, link: from.link ?? zeroLink, erasedFields: 0, find };
+  if (from.link === null) find(from.seq, 'the row is missing');
+  let checkpoints = 0;
+  let coveredTo = 0;
+  for await (const part of input.parts) {
+    const links = new Map(part.checkpoints.map(({ seq }) => [seq, null as Buffer | null]));
+    for (const row of part.rows) {
+      step(walk, row);
+      if (links.has(row.seq)) links.set(row.seq, row.link);
+      if (kept.has(row.seq)) kept.set(row.seq, row.link);
+    }
+    for (const checkpoint of part.checkpoints) {
+      checkCheckpoint(accountId, checkpoint, { keys, link: links.get(checkpoint.seq) ?? null, find, name: 'checkpoint' });
+      coveredTo = Math.max(coveredTo, checkpoint.seq);
+    }
+    checkpoints += part.checkpoints.length;
   }
-  for (const checkpoint of input.checkpoints) checkCheckpoint(input.accountId, checkpoint, { keys, link: wanted.get(checkpoint.seq) ?? null, find, name: 'checkpoint' });
-  for (const anchor of input.anchors ?? []) checkCheckpoint(input.accountId, anchor, { keys, link: wanted.get(anchor.seq) ?? null, find, name: 'checkpoint kept elsewhere' });
-  if ((input.checkpoints.at(-1)?.seq ?? 0) < seq) find(seq, 'the last rows are not covered by a checkpoint');
-  if (input.database !== undefined && input.database.headSeq !== seq) find(seq, `the trail ends here, but row ${input.database.headSeq} was the last to be numbered`);
-  for (const id of input.database?.strays ?? []) find(0, `the row ${id} is in no place of the chain`);
-  return { rows: seq, checkpoints: input.checkpoints.length, erasedFields, findings };
+  for (const anchor of anchors) checkCheckpoint(accountId, anchor, { keys, link: kept.get(anchor.seq) ?? null, find, name: 'checkpoint kept elsewhere' });
+  if (through !== null && walk.seq < through) find(walk.seq + 1, missing(walk.seq + 1, through));
+  if (through === null) checkEnd(walk, { ...input, coveredTo });
+  return { rows: walk.seq - from.seq, checkpoints, erasedFields: walk.erasedFields, findings };
+}
+
+/** Where the verification is. */
+interface Walk {
+  seq: number;
+  link: Buffer;
+  erasedFields: number;
+  readonly find: (seq: number, problem: string) => void;
+}
+
+function step(walk: Walk, row: VerifiableRow): void {
+  const { seq, find } = walk;
+  if (row.seq !== seq + 1) find(seq + 1, row.seq > seq ? missing(seq + 1, row.seq - 1) : 'rows are out of order');
+  walk.seq = row.seq;
+  walk.erasedFields += checkRow(row, find);
+  const link = linkOf(walk.link, row.seq, leafOf(row.event, row.commitments));
+  if (!link.equals(row.link)) find(row.seq, 'the row or its place in the chain was changed');
+  // What was stored goes on, so that one change is one finding and not all after it.
+  walk.link = row.link;
+}
+
+function missing(first: number, last: number): string {
+  return `rows ${first} to ${last} are missing`;
+}
+
+function checkEnd({ seq, find }: Walk, { database, coveredTo, from }: Pick<VerifyInput, 'database' | 'from'> & { readonly coveredTo: number }): void {
+  if (coveredTo < seq && seq > (from?.seq ?? 0)) find(seq, 'the last rows are not covered by a checkpoint');
+  if (database === undefined) return;
+  if (database.headSeq !== seq) find(seq, `the trail ends here, but row ${database.headSeq} was the last to be numbered`);
+  for (const id of database.strays) find(0, `the row ${id} is in no place of the chain`);
 }
 
 /** Null for what is no key: then nothing it is named for is valid. */

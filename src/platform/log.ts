@@ -4,7 +4,10 @@ import type { Logger } from 'pino';
 
 export type Log = Logger;
 
-const secretNames = ['authorization', 'cookie', 'token', 'password', 'secret', 'value', 'code', 'hash', 'sealed', 'subject_token', 'assertion', 'privateKey'];
+/** Not `code`: it says what is wrong, in errors of the system, of PostgreSQL and of ours. */
+const secretNames = [
+  'authorization', 'cookie', 'token', 'password', 'secret', 'value', 'setupCode', 'setup_code', 'hash', 'sealed', 'subject_token', 'assertion', 'privateKey',
+];
 
 export function createLog(level: string, destination?: NodeJS.WritableStream): Log {
   const options = {

@@ -84,6 +84,24 @@ describe('what a running execution wants next is decided by what there is then',
     });
   }
 
+  test('started by who acts as another it gets what both may then, and the rows name both', async () => {
+    await server.apply(restored);
+    const starter = await bound('acted_as');
+    const actor = await bound('acting');
+    await server.apply([{ kind: 'Role', identifier: 'acts', spec: { level: 'account', permissions: ['user.impersonate'] } }]);
+    await server.apply([{ kind: 'RoleBinding', identifier: 'acting', spec: { principal: { type: 'user', id: 'acting' }, role: 'acts', resourceGroup: 'all_account_level_resources' } }]);
+    const body = { principal: { type: 'user', path: starter.identifier }, reason: 'of a test' };
+    const { token } = (await server.call({ method: 'POST', path: `${server.api}/api-tokens:impersonate`, token: actor.token, body })).body as { token: string };
+    const run = await runs.start('uses', { token });
+    await runs.nextPayload();
+    await remove('role-bindings/acting_0', checkout);
+    const rows = await auditMark(server);
+    await runs.drain();
+    assert.equal((await runs.step(run, 'build.secret')).reason?.code, 'access.denied');
+    const uses = (await rows()).filter(({ action }) => action === 'run.use');
+    assert.deepEqual(uses.map(({ outcome, actor: who, personal }) => [outcome, who, personal['actor']?.value]), [['refused', 'user:acted_as', { path: 'acted_as', by: 'user:acting' }]]);
+  });
+
   test('what it is refused is told to whoever sees it in the words of what is not there', async () => {
     await server.apply([...restored, pipeline('asks', { build: [step('first'), step('asks', { env: { X: '<+secrets.getValue("password")>' } })] })]);
     const run = await runs.start('asks');

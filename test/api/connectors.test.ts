@@ -98,10 +98,11 @@ describe('saving `usableFrom`', () => {
   for (const kind of ['connector', 'secret'] as const) {
     for (const [says, scope, pattern] of [
       ['above the resource', 'payments', '**'], ['beside the resource', 'payments', 'platform/**'], ['beside a project', checkout, 'payments/ledger'], ['of the organization of a project', checkout, 'payments/**'],
+      ['elsewhere, and is not told whether it is there', checkout, 'payments/nowhere'],
     ] as const) {
       test(`a ${kind} names no scope ${says}`, async () => {
         const answer = await save(kind, scope, [scope, pattern]);
-        assert.deepEqual(problem(answer, 400, 'request.invalid').errors?.map(({ pointer }) => pointer), ['/spec/usableFrom/1']);
+        assert.deepEqual(problem(answer, 400, 'request.invalid').errors, [{ document: 0, pointer: '/spec/usableFrom/1', message: `\`${pattern}\` does not lie at or below \`${scope}\`, where this is` }]);
       });
     }
 

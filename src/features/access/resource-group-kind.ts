@@ -1,6 +1,5 @@
-import type { FieldError } from '#kernel/errors.ts';
 import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
-import { accountScope, contains, parseScope } from '#kernel/scope.ts';
+import { accountScope, parseScope } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { rangeCovers, rangesOf } from './extent.ts';
 import { givenByGrant, grantsWhere, rolePermissions } from './gives.ts';
@@ -20,7 +19,7 @@ export function resourceGroupKind(kinds: () => Kinds): Kind<ResourceGroupSpec> {
     spec: resourceGroupSpec,
     version: 1,
     facts: resourceGroupFactsOf,
-    check: (draft, after) => [...scopeFaults(draft), ...selectorFaults(draft.spec.resources ?? [], kinds().of(after), '/resources')],
+    check: (draft, after) => selectorFaults(draft.spec.resources ?? [], kinds().of(after), '/resources'),
     administers: 'by giving',
     gives: (change) => newExtent(change, kinds()),
   };
@@ -34,14 +33,6 @@ function resourceGroupFactsOf({ scope, spec }: Draft<ResourceGroupSpec>): Resour
     ranges: ranges ?? [{ scope, includeChildScopes: spec.includeChildScopes ?? false }],
     resources: compileResources(spec.all === true ? 'all' : (spec.resources ?? [])),
   };
-}
-
-function scopeFaults({ scope, spec }: Draft<ResourceGroupSpec>): FieldError[] {
-  return (spec.scopes ?? []).flatMap((range, i): FieldError[] => {
-    const written = parseScope(range.scope);
-    if (written !== null && contains(scope, written)) return [];
-    return [{ pointer: `/scopes/${i}/scope`, message: `\`${range.scope}\` does not lie at or below the group's own scope \`${scope}\`` }];
-  });
 }
 
 /** An edit that adds to the group gives the roles bound through it, over all it selects then. A narrowing gives nothing. */

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { FieldError } from '#kernel/errors.ts';
 import type { Kind } from '#kernel/kind.ts';
 import { duration, durationSeconds, scopePattern } from '#kernel/marks.ts';
-import { contains, patternRange } from '#kernel/scope.ts';
 import type { UsableFacts } from './usable.ts';
 import { usableFromGives } from './usable.ts';
 
@@ -57,17 +56,9 @@ export function connectorKind(ownUrls: () => readonly string[]): Kind<ConnectorS
     facts: ({ spec }): ConnectorFacts => ({
       type: spec.type, usableFrom: spec.usableFrom ?? [], audiences: audiencesOf(spec), ttlSeconds: durationSeconds(spec.ttl),
     }),
-    check: (draft) => [...usableFromFaults(draft), ...audienceFaults(draft.spec, ownUrls())],
+    check: (draft) => audienceFaults(draft.spec, ownUrls()),
     gives: usableFromGives,
   };
-}
-
-export function usableFromFaults(draft: { readonly scope: string; readonly spec: { readonly usableFrom?: readonly string[] | undefined } }): FieldError[] {
-  return (draft.spec.usableFrom ?? []).flatMap((pattern, i) => {
-    const { scope } = patternRange(pattern);
-    const inside = pattern === '**' ? draft.scope === '/' : contains(draft.scope, scope);
-    return inside ? [] : [{ pointer: `/usableFrom/${i}`, message: `\`${pattern}\` reaches outside \`${draft.scope}\`` }];
-  });
 }
 
 function audienceFaults(spec: ConnectorSpec, ownUrls: readonly string[]): FieldError[] {

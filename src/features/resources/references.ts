@@ -7,7 +7,7 @@ import { manifestKind } from '#kernel/kind.ts';
 import type { Mark } from '#kernel/marks.ts';
 import { visitMarks } from '#kernel/marks.ts';
 import { pointerOf } from '#kernel/matcher.ts';
-import { accountScope, patternRange } from '#kernel/scope.ts';
+import { accountScope, contains, patternRange } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 
@@ -35,7 +35,7 @@ export function resolveReferences(kind: AnyKind, document: { scope: ScopePath; s
     if (typeof value !== 'string') return;
     const pointer = pointerOf(path);
     const found =
-      mark.scope !== undefined ? scopeRef(mark.scope, value, context.after)
+      mark.scope !== undefined ? scopeRef(mark.scope, { text: value, from: document.scope, after: context.after })
       : mark.ref !== undefined ? resourceRef(kindNamed(mark.ref, parent), value, document.scope, context)
       : null;
     if (found === null) return;
@@ -49,8 +49,10 @@ function kindNamed(ref: Mark['ref'] & {}, parent: unknown): string {
   return typeof ref === 'string' ? ref : String((parent as Record<string, unknown>)[ref.kindFrom]);
 }
 
-function scopeRef(form: 'path' | 'pattern', text: string, after: World): { uid: string } | { message: string } {
+/** A document says something of its own scope and those below. Of any other it is not even told whether it is there. */
+function scopeRef(form: 'path' | 'pattern', { text, from, after }: { readonly text: string; readonly from: ScopePath; readonly after: World }): { uid: string } | { message: string } {
   const scope = form === 'path' ? (text === '' ? accountScope : text) : patternRange(text).scope;
+  if (!contains(from, scope)) return { message: `\`${text}\` does not lie at or below \`${from}\`, where this is` };
   const uid = after.scopeUid(scope);
   return uid === undefined ? { message: `the scope \`${scope}\` does not exist` } : { uid };
 }

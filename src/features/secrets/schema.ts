@@ -1,6 +1,6 @@
 /** Secrets: values kept sealed, written and never read back; they reach one attempt of a step, sealed to its runner. */
 import { z } from 'zod';
-import { usableFrom, usableFromFaults, usableFromGives } from '#features/connectors/schema.ts';
+import { usableFrom, usableFromGives } from '#features/connectors/schema.ts';
 import type { UsableFacts } from '#features/connectors/schema.ts';
 import { maskability } from '#features/masking/schema.ts';
 import type { Kind } from '#kernel/kind.ts';
@@ -22,9 +22,6 @@ export const secretKind: Kind<SecretSpec> = {
   spec: secretSpec,
   version: 1,
   facts: ({ spec }): UsableFacts => ({ usableFrom: spec.usableFrom ?? [] }),
-  check: (draft) => [
-    ...usableFromFaults(draft),
-    ...(draft.isNew && !draft.secretsGiven.includes('/value') ? [{ pointer: '', message: 'a new secret needs `value`, or `valueFrom: { env | file | stdin }` in a manifest file' }] : []),
-  ],
+  check: (draft) => (draft.isNew && !draft.secretsGiven.includes('/value') ? [{ pointer: '', message: 'a new secret needs `value`, or `valueFrom: { env | file | stdin }` in a manifest file' }] : []),
   gives: usableFromGives,
 };

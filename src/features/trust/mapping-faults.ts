@@ -5,7 +5,7 @@ import type { FieldError } from '#kernel/errors.ts';
 import type { Draft, Kinds } from '#kernel/kind.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { contains, depthOf, levelOf, parseScope } from '#kernel/scope.ts';
+import { depthOf, levelOf, parseScope } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import type { ClaimMappingSpec, GrantSpec, IssuerFacts } from './schema.ts';
 
@@ -47,7 +47,6 @@ function grantFaults(place: Place, grant: GrantSpec, i: number): FieldError[] {
   const group = entryOf(after, draft.refs(`${at}/resourceGroup`), 'resource_group');
   const written = writtenScopes(grant, at);
   return [
-    ...written.flatMap((one) => outsideFaults(draft.scope, one)),
     ...(role === undefined ? [] : written.flatMap((one) => levelFaults(role, one))),
     ...(group === undefined ? [] : written.flatMap((one) => groupFaults(group, one))),
     ...(role === undefined || written.length > 0 ? [] : unknownScopeFaults(place, { grant, role, group, at })),
@@ -58,10 +57,6 @@ function grantFaults(place: Place, grant: GrantSpec, i: number): FieldError[] {
 function writtenScopes({ scope }: GrantSpec, at: string): Written[] {
   if (typeof scope === 'string') return [{ scope: parseScope(scope) ?? scope, pointer: `${at}/scope` }];
   return Object.entries(scope.map ?? {}).map(([value, target]) => ({ scope: parseScope(target) ?? target, pointer: `${at}/scope/map${pointerOf([value])}` }));
-}
-
-function outsideFaults(own: ScopePath, { scope, pointer }: Written): FieldError[] {
-  return contains(own, scope) ? [] : [{ pointer, message: `\`${scope}\` does not lie at or below the mapping's own scope \`${own}\`` }];
 }
 
 function levelFaults(role: Entry, { scope, pointer }: Written): FieldError[] {

@@ -76,7 +76,7 @@ function brokenRefusal(code: string | undefined): Refusal {
 
 function count(metrics: Metrics, { code }: Refusal, { operation, status }: { operation: string; status: number }): void {
   metrics.refusals.inc({ code });
-  metrics.requests.inc({ operation, status: String(status) });
+  metrics.answered(operation, status);
 }
 
 /** What Fastify itself refuses, in our words. */

@@ -20,7 +20,12 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** Refuses a body that is larger as soon as that is known. One that does not come ends with its connection. */
-export function receiveBody(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export async function receiveBody(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const isHere = message.complete && message.readableLength === Number(message.headers['content-length']) && message.readableLength <= maxBytes;
+  return (isHere ? (message.read() as Buffer | null) : null) ?? whatComes(message, maxBytes);
+}
+
+function whatComes(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -258,7 +258,7 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
       // An overlay remembers the revision it was laid over; decide nothing on a mixture.
       if (plan.after.revision !== call.revision || plan.before.revision !== call.revision) throw new Rerun(plan.before.revision);
       const verdict = services.gate.authorize({ caller: call.caller, before: plan.before, after: plan.after, checks: plan.checks, now: call.now });
-      services.metrics.decisions.inc({ outcome: verdict.allowed ? 'allow' : 'deny' });
+      services.metrics.decided(verdict.allowed);
       if (verdict.allowed) return plan.found;
       throw refuseCheck(call, verdict.failed);
     }

@@ -77,7 +77,7 @@ export class RunningCall implements Call {
 
   decide(question: Question): Decision {
     const decision = this.services.gate.decide(this.world, this.caller, question, this.now);
-    this.services.metrics.decisions.inc({ outcome: decision.allowed ? 'allow' : 'deny' });
+    this.services.metrics.decided(decision.allowed);
     return decision;
   }
 

@@ -74,12 +74,12 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
     if (operation.dialect === 'authzen') echoRequestId(request, reply);
     try {
       const result = await inFlight.attend(reply.raw, (awaiting) => perform(services, operation, rawRequest(services, operation, { levelsOfPath, request, awaiting })));
-      services.metrics.requests.inc({ operation: operation.name, status: String(result.status) });
+      services.metrics.answered(operation.name, result.status);
       return send(reply, request, result);
     } catch (error) {
       return sendError(services, request, reply, { operation, error });
     } finally {
-      services.metrics.requestSeconds.observe({ operation: operation.name }, (services.clock.monotonicMs() - started) / 1_000);
+      services.metrics.took(operation.name, (services.clock.monotonicMs() - started) / 1_000);
     }
   };
   addRoutes(services, fastify, { operations, handle });

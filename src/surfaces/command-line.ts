@@ -2,6 +2,7 @@
 import { Command as Program, CommanderError, Option } from 'commander';
 import { Refusal, catalogue } from '#kernel/errors.ts';
 import type { ErrorCode } from '#kernel/errors.ts';
+import { forTerminal, printable } from '#kernel/printable.ts';
 
 export interface Terminal {
   readonly print: (line: string) => void;
@@ -88,8 +89,9 @@ function createTerminal(): Terminal {
   const isTerminal = process.stdout.isTTY === true;
   return {
     isTerminal,
-    print: (line) => void process.stdout.write(`${line}\n`),
-    warn: (line) => void process.stderr.write(`${line}\n`),
+    // Who reads it from a file or a pipe gets what there is.
+    print: (line) => void process.stdout.write(`${isTerminal ? forTerminal(line) : line}\n`),
+    warn: (line) => void process.stderr.write(`${process.stderr.isTTY === true ? forTerminal(line) : line}\n`),
     progress: (line) => void (process.stderr.isTTY === true && process.stderr.write(`${line} …\n`)),
   };
 }
@@ -122,8 +124,9 @@ function fileFault(error: unknown): string | undefined {
   return path !== undefined && Object.hasOwn(fileFaults, code) ? `\`${path}\` ${fileFaults[code]}` : undefined;
 }
 
-/** Columns as wide as their content. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Columns as wide as their content, in which nothing that others wrote acts on the terminal. */
+export function table(written: readonly (readonly string[])[]): string[] {
+  const rows = written.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
   return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i]!))).join('  '));

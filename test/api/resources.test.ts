@@ -113,6 +113,8 @@ const scenarios: readonly Scenario[] = [
     body: (body) => assert.deepEqual(body['errors'], [{ pointer: '/spec/disable', message: 'unknown field `disable`; did you mean `disabled`?', suggestion: 'disabled' }]),
   },
   { it: '400 for a member called __proto__', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: JSON.parse('{"identifier":"new","spec":{"__proto__":{"disabled":true}}}') as unknown }), status: 400, code: 'request.invalid', rows: [] },
+  { it: '400 for a name that would act on a terminal', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: { identifier: 'new', name: 'a\u001b]0;b\u0007', spec: {} } }), status: 400, code: 'request.invalid', rows: [] },
+  { it: '400 for a tag that would act on a terminal', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: { identifier: 'new', tags: { a: '\u009b2J' }, spec: {} } }), status: 400, code: 'request.invalid', rows: [] },
   { it: '400 for a tag called __proto__, which would go missing', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: JSON.parse('{"identifier":"new","tags":{"__proto__":"x"},"spec":{}}') as unknown }), status: 400, code: 'request.invalid', rows: [] },
   { it: '400 for an identifier that is none', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: { identifier: 'a-b', spec } }), status: 400, code: 'request.invalid', rows: [] },
   { it: '400 for a character no column holds', ask: () => ({ method: 'POST', path: inPayments('service-accounts'), body: { identifier: 'new', name: 'a\0b', spec } }), status: 400, code: 'request.malformed', rows: [] },

@@ -1,6 +1,7 @@
 /** The words of credentials: API tokens, and the first administrator's setup. */
 import { z } from 'zod';
 import { selectorList } from '#features/access/schema.ts';
+import { displayName } from '#features/resources/schema.ts';
 import type { Noun } from '#kernel/kind.ts';
 import type { Bound } from '#kernel/caller.ts';
 import { duration, durationSeconds, scopePath } from '#kernel/marks.ts';
@@ -24,7 +25,7 @@ const principalNamed = z.strictObject({ type: z.enum(['user', 'service_account']
 
 export const newToken = z.strictObject({
   principal: principalNamed.optional().describe('absent = the caller itself'),
-  name: z.string().min(1).max(256),
+  name: displayName,
   ttl: duration({ minSeconds: 60, maxSeconds: 365 * day }).optional().describe('absent = 30 days, or until the credential that makes it ends'),
   bounds: z.array(boundSchema).min(1).max(50).optional().describe('absent = as far as the principal reaches'),
   mayAdminister: z.boolean().default(false).describe('may change issuers, mappings, bindings, roles and runner registrations'),

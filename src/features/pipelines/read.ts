@@ -1,11 +1,11 @@
 /** From any document to a pipeline that fits the schema, or to the faults with their places. */
 import type { FieldError } from '#kernel/errors.ts';
 import { pointerOf } from '#kernel/matcher.ts';
+import { printable } from '#kernel/printable.ts';
 import { fieldErrors } from '#platform/http/problem.ts';
 import { pipelineSpec } from './document.ts';
 import type { PipelineSpec } from './document.ts';
 import { maxFaults } from './language.ts';
-import { printable } from './words.ts';
 
 export type Read = { readonly spec: PipelineSpec } | { readonly errors: readonly FieldError[] };
 

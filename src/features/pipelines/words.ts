@@ -1,6 +1,7 @@
 /** The building bricks of the pipeline schema: strict objects that suggest, enumerations that know what is not yet there. */
 import { z } from 'zod';
 import { nearest } from '#kernel/identifier.ts';
+import { printable } from '#kernel/printable.ts';
 
 /** An object that refuses unknown fields; what is near is found from the schema by whoever reports the fault. */
 export function strict<S extends z.core.$ZodLooseShape>(shape: S): z.ZodObject<S, z.core.$strict> {
@@ -43,13 +44,6 @@ export interface RawIssue {
 export function mustBe(issue: RawIssue, what: string): string | undefined {
   if (issue.code !== 'invalid_type') return undefined;
   return issue.input === undefined ? 'is required' : `must be ${what}`;
-}
-
-// Control, line-separator and bidirectional-override characters: none of them may reach a terminal from an error.
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
-
-export function printable(text: string): string {
-  return text.toWellFormed().replace(unprintable, '\ufffd');
 }
 
 /** A user's word for a message: short, printable, and unable to end the backticks it stands in. */

@@ -1,13 +1,15 @@
 /** The words of every resource: the manifest, and what the server adds to it. */
 import { z } from 'zod';
 import { isIdentifier } from '#kernel/identifier.ts';
+import { isPrintable } from '#kernel/printable.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 
 export const identifier = z.string().refine(isIdentifier, {
   error: 'must begin with a letter or `_` and go on with at most 127 letters, digits or `_`',
 });
 
-const displayName = z.string().min(1).max(256);
+/** One line that people read. */
+export const displayName = z.string().min(1).max(256).refine(isPrintable, { error: 'must be one line, without control characters' });
 const description = z.string().max(4_096);
 /** zod leaves a key called `__proto__` out without a word, and a document that is saved must be the one that was sent. */
 const noPrototype = (value: unknown, context: z.RefinementCtx): unknown => {
@@ -15,7 +17,7 @@ const noPrototype = (value: unknown, context: z.RefinementCtx): unknown => {
   return value;
 };
 
-const tags = z.preprocess(noPrototype, z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, { error: 'must be a tag key of at most 128 letters, digits, `_`, `.` or `-`' }), z.string().max(256))
+const tags = z.preprocess(noPrototype, z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, { error: 'must be a tag key of at most 128 letters, digits, `_`, `.` or `-`' }), z.string().max(256).refine(isPrintable, { error: 'must be one line, without control characters' }))
   .refine((map) => Object.keys(map).length <= 128, { error: 'at most 128 tags' }));
 
 /** The part of a manifest that a person may change. */

@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 export type TokenKind = 'personal' | 'service_account' | 'impersonation';
 
 const prefixes: Readonly<Record<TokenKind, string>> = { personal: 'sallyport_pat_', service_account: 'sallyport_sat_', impersonation: 'sallyport_imp_' };
+const kinds = Object.keys(prefixes) as TokenKind[];
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const bodyLength = 43;
 const checksumLength = 6;
@@ -19,13 +20,9 @@ export function makeToken(kind: TokenKind, random: (bytes: number) => Buffer): s
 
 /** The kind of a well-formed token of ours, or null. */
 export function readToken(token: string): TokenKind | null {
-  for (const [kind, prefix] of Object.entries(prefixes) as [TokenKind, string][]) {
-    if (!token.startsWith(prefix)) continue;
-    const body = token.slice(0, -checksumLength);
-    const whole = token.length === prefix.length + bodyLength + checksumLength;
-    return whole && checksum(body) === token.slice(-checksumLength) ? kind : null;
-  }
-  return null;
+  const kind = kinds.find((one) => token.startsWith(prefixes[one]));
+  if (kind === undefined || token.length !== prefixes[kind].length + bodyLength + checksumLength) return null;
+  return checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength) ? kind : null;
 }
 
 export function isOurs(token: string): boolean {

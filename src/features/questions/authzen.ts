@@ -48,9 +48,9 @@ async function evaluated(services: CheckServices, call: Call, body: EvaluationBo
   if (target === null) return { decision: false };
   // Whoever asks about itself is held to the bounds of its credential.
   const who = isSelf ? call.caller : asker;
-  const { allowed, reasons } = answerTo(call, services.kinds, who, { permission: permissionMeant(body.resource.type, body.action.name), target });
-  if (body.context?.['reasons'] !== true || !mayExplain(call, target.scope)) return { decision: allowed };
-  return { decision: allowed, context: { reasons: reasons.map((reason) => readable(call.world, reason)) } };
+  const decision = answerTo(call, services.kinds, who, { permission: permissionMeant(body.resource.type, body.action.name), target });
+  if (body.context?.['reasons'] !== true || !mayExplain(call, target.scope)) return { decision: decision.allowed };
+  return { decision: decision.allowed, context: { reasons: decision.reasons.map((reason) => readable(call.world, reason)) } };
 }
 
 /** §7: a failed item is a plain no with its error; only a body that is broken as a whole is refused. */

@@ -66,9 +66,10 @@ export async function askOne(services: CheckServices, call: Call, body: Question
 }
 
 function answerOne({ kinds }: CheckServices, call: Call, { asker, permission, target }: Asked): z.infer<typeof checkAnswer> {
-  const { allowed, reasons, revision } = answerTo(call, kinds, asker, { permission, target });
-  const shown = allowed || mayExplain(call, target.scope) ? reasons : [];
-  return { allowed, reasons: shown.map((reason) => readable(call.world, reason)), revision };
+  const decision = answerTo(call, kinds, asker, { permission, target });
+  // Reasons of a denial are looked for when somebody looks at them.
+  const shown = decision.allowed || mayExplain(call, target.scope) ? decision.reasons : [];
+  return { allowed: decision.allowed, reasons: shown.map((reason) => readable(call.world, reason)), revision: decision.revision };
 }
 
 async function askMany(services: CheckServices, call: Call, body: z.infer<typeof manyWords>) {

@@ -161,10 +161,15 @@ const exported = remote({
   run: async (server, { args, terminal, json }) => {
     const scope = parseScope(args[0]);
     if (scope === null) throw new UsageError(`\`${args[0]}\` is not a scope path`);
-    const answer = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/manifests` })) as { documents: unknown[]; truncated: boolean };
-    terminal.print(json ? JSON.stringify(answer.documents) : answer.documents.map((document) => stringify(document)).join('---\n').trimEnd());
-    if (answer.truncated) terminal.warn('sallyport: there is more than one export holds; export scope by scope');
-    return answer.truncated ? 1 : 0;
+    const documents: unknown[] = [];
+    for (let query = '', next: string | null = null; ; query = `?cursor=${encodeURIComponent(next)}`) {
+      const part = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/manifests${query}` })) as { documents: unknown[]; next: string | null };
+      documents.push(...part.documents);
+      ({ next } = part);
+      if (next === null) break;
+      terminal.progress(`${documents.length} resources exported`);
+    }
+    terminal.print(json ? JSON.stringify(documents) : documents.map((document) => stringify(document)).join('---\n').trimEnd());
   },
 });
 

@@ -7,6 +7,7 @@ import { childScope, contains, parseResourcePath } from '#kernel/scope.ts';
 import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
+import { momentKey, momentOf, pageOf } from '#platform/http/paged.ts';
 import type { RefusalCounts } from './refusals.ts';
 import { formOf } from './kept.ts';
 import { auditEvent, auditQuery, newestCheckpoint, verification, verificationWish } from './schema.ts';
@@ -116,10 +117,6 @@ function auditAt(scope: string) {
 }
 
 async function listPage(services: AuditServices, call: Call, query: z.infer<typeof auditQuery>) {
-  const { principal } = call.caller;
-  const { cursor, limit, ...rest } = query;
-  const binding = ['audit', call.account.id, call.scope, principal.type, principal.uid, JSON.stringify(rest)];
-  const before = cursor === undefined ? null : positionOf(services.cursors.decode(binding, cursor));
   const filter: AuditFilter = {
     since: query.since, until: query.until, action: query.action, resource: query.resource, outcome: query.outcome, session: query.session, requestId: query.requestId,
     actor: query.actor === undefined ? undefined : actorUid(call, query.actor),
@@ -127,13 +124,12 @@ async function listPage(services: AuditServices, call: Call, query: z.infer<type
     scope: call.scope,
     below: query.below === 'true' && seesAllBelow(call),
   };
-  const events = await listEvents(services.database.read, call.account.id, filter, { limit: limit + 1, before });
-  const shown = events.slice(0, limit);
-  const last = shown.at(-1);
-  return {
-    items: shown.map(viewOf),
-    next: events.length > limit && last !== undefined ? services.cursors.encode(binding, `${last.event.at.toISOString()} ${last.event.id}`) : null,
-  };
+  const { items, next } = await pageOf(services.cursors, call, {
+    noun: 'audit', query,
+    read: ({ after, limit }) => listEvents(services.database.read, call.account.id, filter, { limit, before: after === null ? null : momentOf(after) }),
+    keyOf: ({ event }) => momentKey(event),
+  });
+  return { items: items.map(viewOf), next };
 }
 
 /** The whole trail is for those who may see all of it, scope by scope. */
@@ -151,11 +147,6 @@ function seesAllBelow(call: Call): boolean {
     }
   }
   return true;
-}
-
-function positionOf(text: string): { at: Date; id: string } {
-  const [at, id] = text.split(' ');
-  return { at: new Date(at!), id: id! };
 }
 
 function actorUid(call: Call, text: string): string {

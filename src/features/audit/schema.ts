@@ -1,6 +1,7 @@
 /** The words of the audit: what an event looks like from outside, and how it is asked for. */
 import { z } from 'zod';
 import type { Noun } from '#kernel/kind.ts';
+import { page } from '#platform/http/paged.ts';
 
 export const auditNoun: Noun = { name: 'audit', levels: ['account', 'org', 'project'], verbs: ['view'] };
 
@@ -38,8 +39,7 @@ export const auditQuery = z.strictObject({
   requestId: z.string().max(128).optional(),
   claim: z.string().max(4_096).optional().describe('JSON object whose members must be in the verified claims'),
   below: z.enum(['true', 'false']).default('true').describe('also what happened in scopes below'),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(1_024).optional(),
+  ...page.shape,
 });
 
 /** Kept checkpoints one verification takes. */

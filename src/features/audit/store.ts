@@ -1,6 +1,7 @@
 /** Reads of the audit trail: filtered pages newest first, and the whole trail in order. */
 import { sql } from 'kysely';
 import type { Reader } from '#platform/database/database.ts';
+import type { Moment } from '#platform/http/paged.ts';
 import type { AuditEvent, Commitments, Outcome, Salted } from './leaf.ts';
 import type { Checkpoint, TrailPart } from './verify.ts';
 
@@ -20,11 +21,6 @@ export interface AuditFilter {
   readonly below: boolean;
 }
 
-export interface AuditPosition {
-  readonly at: Date;
-  readonly id: string;
-}
-
 interface EventRow {
   account_id: string; at: Date; id: string; format: number; actor_type: string | null; actor_uid: string | null; via: string | null;
   action: string; resource_kind: string | null; resource_uid: string | null; resource_path: string | null; scope: string; outcome: string;
@@ -42,7 +38,7 @@ interface VerifiableFields {
   readonly personal: Salted;
 }
 
-export async function listEvents(reader: Reader, accountId: string, filter: AuditFilter, page: { readonly limit: number; readonly before: AuditPosition | null }): Promise<ListedEvent[]> {
+export async function listEvents(reader: Reader, accountId: string, filter: AuditFilter, page: { readonly limit: number; readonly before: Moment | null }): Promise<ListedEvent[]> {
   let query = reader.selectFrom('audit_event as e')
     .leftJoin('audit_leaf as l', (join) => join.onRef('l.account_id', '=', 'e.account_id').onRef('l.event_id', '=', 'e.id'))
     .selectAll('e').select('l.seq')

@@ -10,9 +10,10 @@ import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { ReadyChange, ResourceServices, Snapshots } from '#features/resources/feature.ts';
-import { authorOf, page, writeAs } from '#features/resources/feature.ts';
+import { authorOf, writeAs } from '#features/resources/feature.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
+import { page, pageOf } from '#platform/http/paged.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { Decide } from './impersonate.ts';
 import { impersonateOperation } from './impersonate.ts';
@@ -90,11 +91,12 @@ export function credentialsFeature(services: CredentialServices): Manifest {
         if (!isSelf(call, holder)) throw refuseQuestion(call, question);
         if (!speaksForPrincipal(call.caller)) return { items: await itself(services, call), next: null };
       }
-      const binding = ['api_token', call.account.id, call.caller.principal.uid, holder.principal.uid];
-      const after = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
-      const found = await listOf(services.database.read, call.account.id, holder.principal, { limit: query.limit + 1, after });
-      const shown = found.slice(0, query.limit);
-      return { items: shown.map(viewOf), next: found.length > query.limit ? services.cursors.encode(binding, shown.at(-1)!.id) : null };
+      const { items, next } = await pageOf(services.cursors, call, {
+        noun: 'api_token', query,
+        read: ({ after, limit }) => listOf(services.database.read, call.account.id, holder.principal, { limit, after: after ?? '' }),
+        keyOf: ({ id }) => id,
+      });
+      return { items: items.map(viewOf), next };
     },
   });
 

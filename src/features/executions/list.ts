@@ -1,14 +1,13 @@
 /** The executions of a project that a caller may see. What they may not see is left out by the database. */
 import { z } from 'zod';
 import type { ResourceServices } from '#features/resources/feature.ts';
-import { page } from '#features/resources/feature.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
+import { momentKey, momentOf, page, pageOf } from '#platform/http/paged.ts';
 import { attemptsOfAll } from './attempts.ts';
 import type { ExecutionItem } from './schema.ts';
 import { executionItem } from './schema.ts';
-import type { ListPosition } from './store.ts';
 import { listHeads, loadExecutions } from './store.ts';
 import { itemOf } from './view.ts';
 import { listedRuns } from './visible.ts';
@@ -35,16 +34,12 @@ export function listOperation(services: ListServices): AnyOperation {
 }
 
 async function listPage({ database, cursors }: ListServices, call: Call, query: z.infer<typeof page>) {
-  const { principal } = call.caller;
-  const binding = ['execution', call.account.id, call.scope, principal.type, principal.uid];
-  const before = query.cursor === undefined ? null : positionOf(cursors.decode(binding, query.cursor));
-  const found = await listHeads(database.read, listedRuns(call), { limit: query.limit + 1, before });
-  const shown = found.slice(0, query.limit);
-  const last = shown.at(-1);
-  return {
-    items: await itemsOf(database, call, shown.map(({ id }) => id)),
-    next: found.length > query.limit && last !== undefined ? cursors.encode(binding, `${last.at.toISOString()} ${last.id}`) : null,
-  };
+  const { items, next } = await pageOf(cursors, call, {
+    noun: 'execution', query,
+    read: ({ after, limit }) => listHeads(database.read, listedRuns(call), { limit, before: after === null ? null : momentOf(after) }),
+    keyOf: momentKey,
+  });
+  return { items: await itemsOf(database, call, items.map(({ id }) => id)), next };
 }
 
 async function itemsOf({ read }: ListServices['database'], { account: { id: accountId }, signal }: Call, ids: readonly string[]): Promise<ExecutionItem[]> {
@@ -57,9 +52,4 @@ async function itemsOf({ read }: ListServices['database'], { account: { id: acco
     for (const id of some) items.push(itemOf(executions.get(id)!, attempts));
   }
   return items;
-}
-
-function positionOf(text: string): ListPosition {
-  const [at, id] = text.split(' ');
-  return { at: new Date(at!), id: id! };
 }

@@ -6,6 +6,7 @@ import type { Status } from '#features/pipelines/schema.ts';
 import { assert } from '#kernel/errors.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Reader, Tx } from '#platform/database/database.ts';
+import type { Moment } from '#platform/http/paged.ts';
 
 /** What of an execution tells who may see it; small, where plan and state may have megabytes. */
 export interface ExecutionHead {
@@ -127,13 +128,8 @@ export interface ListedRuns {
   readonly startedBy: { readonly uid: string; readonly of: PipelineSet };
 }
 
-export interface ListPosition {
-  readonly at: Date;
-  readonly id: string;
-}
-
 /** Newest first. */
-export async function listHeads(reader: Reader, wanted: ListedRuns, page: { readonly limit: number; readonly before: ListPosition | null }): Promise<(ListPosition & { readonly head: ExecutionHead })[]> {
+export async function listHeads(reader: Reader, wanted: ListedRuns, page: { readonly limit: number; readonly before: Moment | null }): Promise<(Moment & { readonly head: ExecutionHead })[]> {
   const { startedBy } = wanted;
   let query = reader.selectFrom('execution').select([...headColumns, 'created_at'])
     .where('account_id', '=', wanted.accountId).where('scope', '=', wanted.scope)

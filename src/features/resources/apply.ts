@@ -3,11 +3,14 @@ import { z } from 'zod';
 import { refusal } from '#kernel/errors.ts';
 import { manifestKind } from '#kernel/kind.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
+import type { Entry } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
+import { page, pageOf } from '#platform/http/paged.ts';
 import { planCall, readyChange, writeChange } from './change.ts';
 import type { ResourceServices } from './operations.ts';
+import { firstOf, ofKindWithin } from './ordered.ts';
 import type { ChangePlan, ChangeRequest } from './plan.ts';
 import { targetOf } from './plan.ts';
 import { readDocuments } from './read-documents.ts';
@@ -16,7 +19,8 @@ import { loadByUid, uidsOfSet } from './store.ts';
 import { manifestOf } from './view.ts';
 
 const maxDocuments = 2_000;
-const maxExported = 10_000;
+/** Of one page: a document may be large. */
+const maxExported = 200;
 
 const applyBody = z.strictObject({
   documents: z.array(manifest).min(1).max(maxDocuments),
@@ -64,12 +68,12 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     summary: 'The resources of a scope and everything below it that the caller may view, as manifests that can be applied',
     method: 'GET',
     path: '{scope}/manifests',
-    input: {},
-    output: z.strictObject({ documents: z.array(manifest), truncated: z.boolean() }),
+    input: { query: page.extend({ limit: z.coerce.number().int().min(1).max(maxExported).default(maxExported) }) },
+    output: z.strictObject({ documents: z.array(manifest), next: z.string().nullable() }),
     access: { shape: 'each', kind: 'manifest' },
     audit: null,
     dialect: 'api',
-    prepare: (call) => exportScope(services, call),
+    prepare: (call, { query }) => exportPage(services, call, query),
   });
 
   return [apply, plan, exported];
@@ -94,11 +98,24 @@ function shown(plan: ChangePlan): z.infer<typeof applyResult>['changes'] {
   });
 }
 
-async function exportScope(services: ResourceServices, call: Call) {
-  const rank = new Map([...services.kinds.kinds.keys()].map((name, i) => [name, i]));
-  const visible = [...call.world.within(call.scope)]
-    .filter((entry) => call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed)
-    .toSorted((a, b) => rank.get(a.kind)! - rank.get(b.kind)! || (entryPath(a) < entryPath(b) ? -1 : 1));
-  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, visible.slice(0, maxExported).map((entry) => entry.uid));
-  return { documents: visible.flatMap((entry) => (rows.has(entry.uid) ? [manifestOf(rows.get(entry.uid)!)] : [])), truncated: visible.length > maxExported };
+/** Kind by kind, by path; a page may hold several kinds. */
+async function exportPage(services: ResourceServices, call: Call, query: z.infer<typeof page>) {
+  const names = [...services.kinds.kinds.keys()];
+  const see = (entry: Entry): Entry | null => (call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed ? entry : null);
+  const { items, next } = await pageOf(services.cursors, call, {
+    noun: 'manifest', query,
+    read: async ({ after, limit }) => {
+      const [startKind, startPath] = after?.split(' ') ?? [names[0]!, null];
+      const found: Entry[] = [];
+      for (const kind of names.slice(names.indexOf(startKind!))) {
+        const ordering = { entries: () => ofKindWithin(call.world, kind, call.scope), keyOf: entryPath, after: kind === startKind ? startPath! : null, signal: call.signal };
+        found.push(...(await firstOf(ordering, limit - found.length, see)));
+        if (found.length === limit) break;
+      }
+      return found;
+    },
+    keyOf: (entry) => `${entry.kind} ${entryPath(entry)}`,
+  });
+  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, items.map((entry) => entry.uid));
+  return { documents: items.flatMap((entry) => (rows.has(entry.uid) ? [manifestOf(rows.get(entry.uid)!)] : [])), next };
 }

@@ -6,7 +6,6 @@ import type { ResourceServices } from './operations.ts';
 import { operationsOf } from './operations.ts';
 import { forgetOldChanges } from './snapshots.ts';
 
-export { page } from './operations.ts';
 export type { ResourceServices } from './operations.ts';
 export type { ChangeRules } from './plan.ts';
 export { targetOf } from './plan.ts';

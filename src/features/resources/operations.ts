@@ -13,9 +13,11 @@ import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
+import { page, pageOf } from '#platform/http/paged.ts';
 import { refuseMissing, refuseQuestion } from '#platform/http/refuse.ts';
 import type { ChangeServices } from './change.ts';
 import { planCall, readyChange, writeChange } from './change.ts';
+import { firstOf } from './ordered.ts';
 import type { ChangePlan, ChangeRequest } from './plan.ts';
 import { targetOf } from './plan.ts';
 import { readDocuments } from './read-documents.ts';
@@ -30,11 +32,6 @@ export interface ResourceServices extends ChangeServices {
   /** Scopes whose names a caller may know, because something live of its own lies in them. */
   readonly visibleNames: (world: World, caller: Caller, now: Date) => ReadonlySet<ScopePath>;
 }
-
-export const page = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(1_024).optional(),
-});
 
 const named = z.strictObject({ identifier });
 
@@ -158,30 +155,24 @@ function removeOf(services: ResourceServices, kind: AnyKind): AnyOperation {
   });
 }
 
-async function listPage(services: ResourceServices, call: Call, kind: AnyKind, query: { limit: number; cursor?: string | undefined }) {
-  const { principal } = call.caller;
-  const binding = [kind.name, call.account.id, call.scope, principal.type, principal.uid];
-  const from = query.cursor === undefined ? '' : services.cursors.decode(binding, query.cursor);
-  const entries = [...call.world.list(kind.name, call.scope)]
-    .filter((entry) => entry.identifier > from)
-    .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
-  const visibleEntries: Entry[] = [];
-  const onlyNamed = new Set<Entry>();
+async function listPage(services: ResourceServices, call: Call, kind: AnyKind, query: z.infer<typeof page>) {
   const isNamed = namesFor(services, call);
-  for (const entry of entries) {
-    if (!call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) {
-      if (!isNamed(entry)) continue;
-      onlyNamed.add(entry);
-    }
-    visibleEntries.push(entry);
-    if (visibleEntries.length > query.limit) break;
-  }
-  const shown = visibleEntries.slice(0, query.limit);
-  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, shown.filter((entry) => !onlyNamed.has(entry)).map((entry) => entry.uid));
-  return {
-    items: shown.flatMap((entry) => (onlyNamed.has(entry) ? [nameOf(entry)] : rows.has(entry.uid) ? [viewOf(rows.get(entry.uid)!)] : [])),
-    next: visibleEntries.length > query.limit ? services.cursors.encode(binding, shown.at(-1)!.identifier) : null,
+  const see = (entry: Entry): Seen | null => {
+    if (call.decide({ permission: `${kind.name}.view`, target: targetOf(entry) }).allowed) return { entry, onlyName: false };
+    return isNamed(entry) ? { entry, onlyName: true } : null;
   };
+  const { items: seen, next } = await pageOf(services.cursors, call, {
+    noun: kind.name, query,
+    read: ({ after, limit }) => firstOf({ entries: () => call.world.list(kind.name, call.scope), keyOf: (entry) => entry.identifier, after, signal: call.signal }, limit, see),
+    keyOf: ({ entry }) => entry.identifier,
+  });
+  const rows = await loadByUid(services.database.read, services.kinds, call.account.id, seen.flatMap(({ entry, onlyName }) => (onlyName ? [] : [entry.uid])));
+  return { items: seen.flatMap(({ entry, onlyName }) => (onlyName ? [nameOf(entry)] : rows.has(entry.uid) ? [viewOf(rows.get(entry.uid)!)] : [])), next };
+}
+
+interface Seen {
+  readonly entry: Entry;
+  readonly onlyName: boolean;
 }
 
 /** Whether an entry opens a scope whose name the caller may know; worked out for the first entry that asks. */

@@ -4,12 +4,12 @@ import type { Check } from '#kernel/decision.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { resourcePath } from '#kernel/scope.ts';
-import { page } from '#features/resources/feature.ts';
 import { identifier } from '#features/resources/schema.ts';
 import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
+import { page, pageOf } from '#platform/http/paged.ts';
 import { runnerTarget, trustChecks } from './registration.ts';
 import { labels } from './schema.ts';
 import { changeRunner, findNamed, listRunners } from './store.ts';
@@ -123,20 +123,24 @@ export function runnerOperations(services: RunnerOperationServices): AnyOperatio
 }
 
 async function listPage({ database, cursors }: RunnerOperationServices, call: Call, query: z.infer<typeof page>) {
-  const { principal } = call.caller;
-  const binding = ['runner', call.account.id, call.scope, principal.type, principal.uid];
+  const { items, next } = await pageOf(cursors, call, {
+    noun: 'runner', query,
+    read: ({ after, limit }) => visibleRunners(database, call, { after: after ?? '', limit }),
+    keyOf: (runner) => runner.identifier,
+  });
+  return { items: items.map(viewOf), next };
+}
+
+async function visibleRunners(database: Database, call: Call, { after, limit }: { readonly after: string; readonly limit: number }): Promise<Runner[]> {
   const shown: Runner[] = [];
-  let after = query.cursor === undefined ? '' : cursors.decode(binding, query.cursor);
-  for (;;) {
+  for (let from = after; ; ) {
     call.signal.throwIfAborted();
-    const found = await listRunners(database.read, call.account.id, call.scope, { after, limit: batch });
+    const found = await listRunners(database.read, call.account.id, call.scope, { after: from, limit: batch });
     for (const runner of found) {
-      after = runner.identifier;
-      if (!call.decide({ permission: 'runner.view', target: targetOf(runner) }).allowed) continue;
-      if (shown.length === query.limit) return { items: shown.map(viewOf), next: cursors.encode(binding, shown.at(-1)!.identifier) };
-      shown.push(runner);
+      if (call.decide({ permission: 'runner.view', target: targetOf(runner) }).allowed && shown.push(runner) === limit) return shown;
     }
-    if (found.length < batch) return { items: shown.map(viewOf), next: null };
+    if (found.length < batch) return shown;
+    from = found.at(-1)!.identifier;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Sessions of an account: list, end one, end many, and explain a token. */
 import { z } from 'zod';
-import { authorOf, page } from '#features/resources/feature.ts';
+import { authorOf } from '#features/resources/feature.ts';
 import type { Target } from '#kernel/decision.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
@@ -11,6 +11,7 @@ import { on, operation } from '#platform/call.ts';
 import type { Call } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
+import { page, pageOf } from '#platform/http/paged.ts';
 import { explainToken, trace } from './explain.ts';
 import type { IssuerKeys } from './keys.ts';
 import type { SessionView } from './schema.ts';
@@ -32,6 +33,8 @@ const selectors = {
   mapping: z.string().min(1).max(400).optional().describe('path of a ClaimMapping, or the uid of one that is gone'),
 };
 
+const sessionQuery = page.extend({ ...selectors, all: z.enum(['true', 'false']).default('false').describe('also those that are over or revoked') });
+
 const revocation = z
   .strictObject(selectors)
   .refine((body) => Object.values(body).filter((value) => value !== undefined).length === 1, { error: 'name exactly one of `subject`, `issuer` and `mapping`' });
@@ -46,7 +49,7 @@ export function sessionOperations(services: SessionServices): AnyOperation[] {
     summary: 'Sessions of workloads, newest first',
     method: 'GET',
     path: '{account}/sessions',
-    input: { query: page.extend({ ...selectors, all: z.enum(['true', 'false']).default('false').describe('also those that are over or revoked') }) },
+    input: { query: sessionQuery },
     output: z.strictObject({ items: z.array(sessionView), next: z.string().nullable() }),
     access: on('session.view', async () => ({ target: sessionTarget(null), found: undefined })),
     audit: null,
@@ -114,28 +117,19 @@ function sessionTarget(identifier: string | null): Target {
   return { kind: 'session', scope: '/', identifier, tags: {}, attributes: {} };
 }
 
-interface Filter {
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly issuer?: string | undefined;
-  readonly mapping?: string | undefined;
-  readonly all: 'true' | 'false';
-}
-
-async function listPage(services: SessionServices, call: Call, { limit, cursor, ...query }: Filter) {
-  const { principal } = call.caller;
-  const binding = ['session', call.account.id, principal.type, principal.uid, JSON.stringify(query)];
+async function listPage(services: SessionServices, call: Call, query: z.infer<typeof sessionQuery>) {
   const filter = {
     subject: query.subject,
     issuerUid: query.issuer === undefined ? undefined : issuerUid(call.world, query.issuer),
     mappingUid: query.mapping === undefined ? undefined : mappingUid(call.world, query.mapping),
     liveAt: query.all === 'true' ? undefined : call.now,
   };
-  const before = cursor === undefined ? null : services.cursors.decode(binding, cursor);
-  const found = await listSessions(services.database.read, call.account.id, filter, { limit: limit + 1, before });
-  const shown = found.slice(0, limit);
-  return { items: shown.map((session) => viewOf(call.world, session)), next: found.length > limit ? services.cursors.encode(binding, shown.at(-1)!.id) : null };
+  const { items, next } = await pageOf(services.cursors, call, {
+    noun: 'session', query,
+    read: ({ after, limit }) => listSessions(services.database.read, call.account.id, filter, { limit, before: after }),
+    keyOf: ({ id }) => id,
+  });
+  return { items: items.map((session) => viewOf(call.world, session)), next };
 }
 
 function viewOf(world: World, session: StoredSession): SessionView {

@@ -21,8 +21,10 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /** Refuses a body that is larger as soon as that is known. One that does not come ends with its connection. */
 export async function receiveBody(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const isHere = message.complete && message.readableLength === Number(message.headers['content-length']) && message.readableLength <= maxBytes;
-  return (isHere ? (message.read() as Buffer | null) : null) ?? whatComes(message, maxBytes);
+  const { readableLength: bytes } = message;
+  const isHere = message.complete && bytes === Number(message.headers['content-length']) && bytes <= maxBytes;
+  // Without a number a stream that flows gives its first chunk alone.
+  return (isHere ? (message.read(bytes) as Buffer | null) : null) ?? whatComes(message, maxBytes);
 }
 
 function whatComes(message: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -78,7 +78,6 @@ function marksOf(schema: JsonSchema, path: string): string[] {
     if (part['x-scope'] === 'path') found.add(`${code(at)} is a scope path`);
     if (part['x-scope'] === 'pattern') found.add(`${code(at)} is a pattern of scopes`);
     if (part['writeOnly'] === true) found.add(`${code(at)} is secret: it is never given back`);
-    if (part['x-immutable'] === true) found.add(`${code(at)} cannot be changed`);
     if (part['x-duration'] === true) found.add(`${code(at)} is a duration such as \`15m\``);
   });
   return [...found];

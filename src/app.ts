@@ -131,7 +131,7 @@ export function createApp(services: AppServices): App {
     }),
   ];
   const account = accountDirectory(shared);
-  const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, issuerOf, ownUrls, uid: randomness.uid })];
+  const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, metrics, issuerOf, ownUrls, uid: randomness.uid })];
   const desk = createDesk({
     ...shared, record, functions, deliveries, leaseMs: config.leaseMs,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),

@@ -56,7 +56,7 @@ export interface Given {
 }
 
 export interface Kind<S = never> extends Noun {
-  /** Strict zod object; fields carry marks (`ref`, `scope`, `secret`, `immutable`, …) from `marks.ts`. */
+  /** Strict zod object; fields carry marks (`ref`, `scope`, `secret`, …) from `marks.ts`. */
   readonly spec: z.ZodType<S>;
   /** Version of the stored spec; `upgraders[i]` is pure, lifts version i+1 to i+2 and leaves references where they are. */
   readonly version: number;

@@ -29,12 +29,6 @@ export interface BackgroundJob {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-export interface HealthCheck {
-  readonly name: string;
-  /** Null = healthy, else what is wrong. */
-  readonly check: () => Promise<string | null>;
-}
-
 export interface Manifest {
   readonly name: string;
   readonly nouns?: readonly Noun[];
@@ -42,5 +36,4 @@ export interface Manifest {
   readonly operations?: readonly AnyOperation[];
   readonly recognisers?: readonly Recogniser[];
   readonly jobs?: readonly BackgroundJob[];
-  readonly health?: readonly HealthCheck[];
 }

@@ -11,7 +11,6 @@ export interface Mark {
   readonly ref?: string | { readonly kindFrom: string };
   readonly scope?: 'path' | 'pattern';
   readonly secret?: true;
-  readonly immutable?: true;
   readonly duration?: true;
 }
 

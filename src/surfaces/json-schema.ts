@@ -51,12 +51,11 @@ function isImpossible({ not }: JsonSchema): boolean {
   return typeof not === 'object' && not !== null && Object.keys(not).length === 0;
 }
 
-function annotations({ ref, scope, secret, immutable, duration }: Mark): JsonSchema {
+function annotations({ ref, scope, secret, duration }: Mark): JsonSchema {
   return {
     ...(ref === undefined ? {} : { 'x-ref': ref }),
     ...(scope === undefined ? {} : { 'x-scope': scope, pattern: patterns[scope] }),
     ...(secret === undefined ? {} : { writeOnly: true }),
-    ...(immutable === undefined ? {} : { 'x-immutable': true }),
     ...(duration === undefined ? {} : { 'x-duration': true }),
   };
 }

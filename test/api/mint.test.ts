@@ -126,6 +126,20 @@ describe('whom a token is never made for', () => {
     return [reason?.code, reason?.message];
   }
 
+  const counted = async (outcome: string): Promise<number> => {
+    const { body } = await server.call({ method: 'GET', path: '/metrics', token: null });
+    return Number(new RegExp(`^sallyport_mints_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(String(body))?.[1] ?? 0);
+  };
+
+  test('a refusal and a token are counted as such', async () => {
+    const before = [await counted('refused'), await counted('success')];
+    await refusedStep('counted_refusal', '<+secrets.getJWT("account.partner", "https://evil.example")>');
+    await server.apply([pipeline('counted', { build: [step('s', { env: { TOKEN: token } })] })]);
+    await runs.start('counted');
+    await runs.nextPayload();
+    assert.deepEqual([await counted('refused'), await counted('success')], before.map((count) => count + 1));
+  });
+
   test('an audience the connector does not have', async () => {
     const [code, message] = await refusedStep('other_audience', '<+secrets.getJWT("account.partner", "https://evil.example")>');
     assert.equal(code, 'mint.refused');

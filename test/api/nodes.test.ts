@@ -146,9 +146,16 @@ describe('many writers through both nodes', () => {
 describe('a node that follows', () => {
   test('page by page takes whole revisions only', async () => {
     const { database, clock, app } = first;
-    const follower = createSnapshots({ database, kinds: app.kinds, clock, log: createLog('silent'), metrics: createMetrics(), staleAfterMs: 2_000, pollMs: 250, maxEntries: 100_000, maxReplayedRows: 7 });
     const seen: number[] = [];
-    follower.onChange((world) => seen.push([...world.list('service_account')].length));
+    /** Looks at a world after each of its changes. */
+    const shelve = (world: World): void => {
+      const { apply } = world;
+      world.apply = (changes, revision) => {
+        apply.call(world, changes, revision);
+        seen.push([...world.list('service_account')].length);
+      };
+    };
+    const follower = createSnapshots({ database, kinds: app.kinds, clock, shelve, log: createLog('silent'), metrics: createMetrics(), staleAfterMs: 2_000, pollMs: 250, maxEntries: 100_000, maxReplayedRows: 7 });
     const before = [...(await follower.world(first.account.id)).list('service_account')].length;
     // Revisions of three rows each do not fit seven evenly.
     for (let i = 0; i < 6; i++) await first.apply([0, 1, 2].map((j) => ({ kind: 'ServiceAccount', scope: 'payments', identifier: `page_${i}_${j}`, spec: {} })));

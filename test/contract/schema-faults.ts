@@ -1,7 +1,7 @@
 /** A small judge of JSON Schema 2020-12, independent of what made the schemas: the keywords they use, and no others. */
 type Schema = Readonly<Record<string, unknown>>;
 
-const annotations = new Set(['$schema', '$id', 'title', 'description', 'default', 'format', 'writeOnly', '$defs', 'x-ref', 'x-scope', 'x-immutable', 'x-duration']);
+const annotations = new Set(['$schema', '$id', 'title', 'description', 'default', 'format', 'writeOnly', '$defs', 'x-ref', 'x-scope', 'x-duration']);
 
 /** Finds the schema a `$ref` names. */
 export type Resolve = (reference: string) => { readonly schema: Schema; readonly resolve: Resolve };

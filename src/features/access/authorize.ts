@@ -3,16 +3,14 @@
  * given are as the call leaves them (CONTRACTS §5).
  */
 import type { Caller } from '#kernel/caller.ts';
-import type { Check, Decision } from '#kernel/decision.ts';
+import type { Check } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { World } from '#kernel/world.ts';
 import { decide } from './evaluate.ts';
 import { holds } from './holds.ts';
 import { bindPermission } from './schema.ts';
 
-export type Authorization =
-  | { readonly allowed: true }
-  | { readonly allowed: false; readonly failed: Check; readonly decision?: Decision };
+export type Authorization = { readonly allowed: true } | { readonly allowed: false; readonly failed: Check };
 
 export interface Act {
   readonly kinds: Kinds;
@@ -23,32 +21,28 @@ export interface Act {
   readonly now: Date;
 }
 
-/** Stops at the first check that fails; `decision` says why when the check was a permission. */
+/** Stops at the first check that fails. */
 export function authorize(act: Act): Authorization {
-  for (const check of act.checks) {
-    const answer = answerCheck(act, check);
-    if (!answer.allowed) return { allowed: false, failed: check, ...(answer.decision === undefined ? {} : { decision: answer.decision }) };
-  }
-  return { allowed: true };
+  const failed = act.checks.find((check) => !passes(act, check));
+  return failed === undefined ? { allowed: true } : { allowed: false, failed };
 }
 
-function answerCheck(act: Act, check: Check): { readonly allowed: boolean; readonly decision?: Decision } {
+function passes(act: Act, check: Check): boolean {
   const { kinds, caller, before, after, now } = act;
   const asked = { rights: before, kinds, asker: caller, now };
   switch (check.ask) {
     case 'administer':
-      return { allowed: caller.mayAdminister };
+      return caller.mayAdminister;
     case 'permission': {
       const { permission, target } = check;
-      const decision = decide({ ...asked, tree: check.world === 'before' ? before : after, question: { permission, target } });
-      return { allowed: decision.allowed, decision };
+      return decide({ ...asked, tree: check.world === 'before' ? before : after, question: { permission, target } }).allowed;
     }
     case 'holds': {
       const { unless } = check;
       // Admins have `role.bind` with everything else; as an exception it would let those of one scope give what is below.
       const byName = unless?.permission === bindPermission;
-      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return { allowed: true };
-      return { allowed: holds(before, kinds.of(after), caller, check.given, now) };
+      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return true;
+      return holds(before, kinds.of(after), caller, check.given, now);
     }
   }
 }

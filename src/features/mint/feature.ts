@@ -3,11 +3,12 @@ import { z } from 'zod';
 import type { Manifest } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { Reply } from '#kernel/operation.ts';
-import { refusal } from '#kernel/errors.ts';
+import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
 import type { Delivery } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import type { Metrics } from '#platform/metrics.ts';
 import { claimNames } from './claims.ts';
 import { mintAct, mintToken, recordMinted } from './mint.ts';
 
@@ -78,15 +79,26 @@ export const getJwt = {
   kind: 'connector',
 } as const;
 
+export interface JwtServices extends Pick<MintServices, 'keyring' | 'issuerOf'> {
+  readonly ownUrls: () => readonly string[];
+  readonly uid: () => string;
+  readonly metrics: Metrics;
+}
+
 /** `secrets.getJWT("connector"[, "audience"])`. */
-export function jwtDelivery(services: Pick<MintServices, 'keyring' | 'issuerOf'> & { readonly ownUrls: () => readonly string[]; readonly uid: () => string }): Delivery {
+export function jwtDelivery(services: JwtServices): Delivery {
+  const { metrics: { mints } } = services;
   return {
     ...getJwt,
     async deliver({ account, entry, args, facts, attemptId, now }) {
       const minted = await mintToken(services.keyring, {
         accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,
         audience: args[0] === undefined ? null : String(args[0]), facts, attemptId, tokenId: services.uid(), now,
+      }).catch((error: unknown) => {
+        mints.inc({ outcome: error instanceof Refusal ? 'refused' : 'failed' });
+        throw error;
       });
+      mints.inc({ outcome: 'success' });
       return { text: minted.token, act: mintAct(minted), record: (tx) => recordMinted(tx, minted) };
     },
   };

@@ -31,8 +31,6 @@ export interface Snapshots {
   world(accountId: string, minRevision?: number | null): Promise<World>;
   /** Called after a commit of this node: enforces the change at once. */
   committed(accountId: string, revision: number, changes: readonly StoredChange[]): Promise<void>;
-  /** Calls back after every change of an account's facts. */
-  onChange(listener: (world: World) => void): void;
   /** Confirms all loaded accounts; runs on every poll and NOTIFY. */
   confirm(): Promise<void>;
   start(): Promise<void>;
@@ -67,7 +65,6 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
   const { database, kinds, clock, maxReplayedRows = 50_000, shelve = () => undefined } = services;
   const held = new Map<string, Held>();
   const loading = new Map<string, Promise<Held>>();
-  const listeners: ((world: World) => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let confirming: Promise<void> | null = null;
   let again = false;
@@ -104,7 +101,6 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
   function apply(entry: Held, revision: number, changes: readonly StoredChange[]): void {
     if (revision !== entry.world.revision + 1) return;
     entry.world.apply(changes.map((change): WorldChange => ('put' in change ? { put: entryOfRow(kinds, change.put) } : change)), revision);
-    for (const listener of listeners) listener(entry.world);
   }
 
   async function catchUp(accountId: string, entry: Held): Promise<void> {
@@ -133,8 +129,7 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
 
   async function reload(accountId: string): Promise<void> {
     held.delete(accountId);
-    const { world } = await loadOnce(accountId);
-    for (const listener of listeners) listener(world);
+    await loadOnce(accountId);
   }
 
   /** One at a time per account; a caller that needs a newer revision waits for the one under way and asks again. */
@@ -185,7 +180,6 @@ export function createSnapshots(services: SnapshotServices): Snapshots {
       if (revision === entry.world.revision + 1) apply(entry, revision, changes);
       else if (revision > entry.world.revision) await snapshots.world(accountId, revision);
     },
-    onChange: (listener) => void listeners.push(listener),
     async confirm() {
       if (confirming !== null) {
         again = true;

@@ -43,7 +43,7 @@ export interface Gate {
   world(accountId: string, minRevision: number | null): Promise<World>;
   authenticate(presented: Presented): Promise<Caller | null>;
   decide(world: World, caller: Caller, question: Question, now: Date): Decision;
-  authorize(input: AuthorizeInput): { allowed: true } | { allowed: false; failed: Check; decision?: Decision };
+  authorize(input: AuthorizeInput): { allowed: true } | { allowed: false; failed: Check };
   /** Any live grant at, above or below the scope. */
   reaches(world: World, caller: Caller, scope: ScopePath, now: Date): boolean;
   record(tx: Tx, context: { accountId: string; now: Date; caller: Caller | null; address: string | null; requestId: string; action: string }, acts: readonly Act[]): Promise<void>;

@@ -2,14 +2,14 @@
 
 // Control characters, separators of lines, and those that override the direction of text.
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
-const allUnprintable = new RegExp(unprintable, 'gu');
+const allUnprintable = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
 
 /** True for one line of text that can be printed as it is. Joiners of letters and of emoji may be in it. */
 export function isPrintable(text: string): boolean {
   return text.isWellFormed() && !unprintable.test(text);
 }
 
-const keptOnTerminal = new RegExp(`(\\u001b\\[[\\d;]*m|[\\t\\n])|${unprintable.source}`, 'gu');
+const keptOnTerminal = /(\u001b\[[\d;]*m|[\t\n])|[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu;
 
 /** What may be written to a terminal of a text of several lines: colours stay, and nothing else that acts on it. */
 export function forTerminal(text: string): string {

@@ -8,7 +8,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { importJWK, jwtVerify } from 'jose';
-import { createRecorder } from '#features/audit/feature.ts';
 import type { ConnectorFacts } from '#features/connectors/schema.ts';
 import { mintToken } from '#features/mint/mint.ts';
 import type { MintRequest } from '#features/mint/mint.ts';
@@ -32,7 +31,7 @@ export async function run(): Promise<BenchResult> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
   const host = await openHost(readConfig({ flags: { data: join(directory, 'data') } }, {}), createLog('silent'), { besideServer: false, progress: () => undefined });
   try {
-    const accountId = (await createAccount({ ...host, record: createRecorder(host.randomness) }, 'default', null))!;
+    const accountId = (await createAccount(host, 'default', null))!;
     const request = (): MintRequest => ({
       accountId, issuer, ownUrls: ['https://sallyport.example'], connector, audience: null, facts,
       attemptId: uid(20), tokenId: host.randomness.uid(), now: host.clock.now(),

@@ -2,7 +2,7 @@
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { resolve } from 'node:path';
-import { createRecorder } from '#features/audit/feature.ts';
+import { recordByOperator } from '#features/audit/feature.ts';
 import { listAccounts } from '#features/tenancy/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import { systemClock, systemRandomness } from '#platform/clock.ts';
@@ -82,13 +82,11 @@ async function restoreInto(config: Config, dump: CheckedDump, { rootKey, input }
 async function recordRestore(login: ClientConfig, dump: CheckedDump): Promise<void> {
   const database = await openDatabase({ login, maxConnections: 2, onError: () => {} });
   try {
-    const record = createRecorder(systemRandomness);
     const accounts = await listAccounts(database);
     await database.transaction(async (tx) => {
       for (const { id, identifier } of accounts) {
-        const context = { accountId: id, now: systemClock.now(), caller: null, address: null, requestId: systemRandomness.uid(), action: 'account.restore' };
         const resource = { kind: 'account', uid: id, path: identifier };
-        await record(tx, context, [{ actor: { type: 'system', uid: 'operator', path: 'operator' }, resource, detail: { backupOf: dump.header.at } }]);
+        await recordByOperator(tx, { clock: systemClock, randomness: systemRandomness }, id, { action: 'account.restore', resource, detail: { backupOf: dump.header.at } });
       }
     });
   } finally {

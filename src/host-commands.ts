@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeSetupCode } from '#features/credentials/feature.ts';
-import { createRecorder, formOf, readKept, verifyExport } from '#features/audit/feature.ts';
+import { formOf, readKept, verifyExport } from '#features/audit/feature.ts';
 import { readSecretsFile, maskStream } from '#features/masking/filter.ts';
 import type { Kept, Verification } from '#features/audit/feature.ts';
 import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
@@ -37,7 +37,7 @@ export const hostCommands: readonly CommandRecord[] = [
     begins: true,
     run: async (opened, { args, options, terminal }, config) => {
       if (!isIdentifier(args[0]!)) throw new UsageError(`\`${args[0]}\` is no identifier: a letter or \`_\`, then at most 127 letters, digits and \`_\``);
-      const id = await createAccount({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, (options['name'] as string | undefined) ?? null);
+      const id = await createAccount(opened, args[0]!, (options['name'] as string | undefined) ?? null);
       if (id === null) throw refusal('resource.exists', { say: `there is an account \`${args[0]}\`` });
       terminal.print(`account ${args[0]} made`);
       await makeSetupCode(opened, id, announcing(config, terminal));
@@ -59,7 +59,7 @@ export const hostCommands: readonly CommandRecord[] = [
       summary: verb === 'disable' ? 'refuse every caller of an account' : 'let the callers of an account in again',
       args: [['<identifier>', 'identifier of the account']],
       run: async (opened, { args, terminal }) => {
-        await setAccountDisabled({ ...opened, record: createRecorder(opened.randomness) }, args[0]!, verb === 'disable');
+        await setAccountDisabled(opened, args[0]!, verb === 'disable');
         terminal.print(`account ${args[0]} ${verb}d`);
       },
     }),

@@ -1,6 +1,6 @@
 /** `sallyport keys rotate`. */
 import { resolve } from 'node:path';
-import { createRecorder } from '#features/audit/feature.ts';
+import { recordByOperator } from '#features/audit/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import { loadRootKey } from '#platform/keyring.ts';
 import { rotateRootKey } from '#platform/root-key-rotation.ts';
@@ -18,15 +18,13 @@ export const rotateCommand = hostCommand({
     if (path === config.rootKeyFile) throw refusal('config.invalid', { say: '`--new-root-key-file` names the present key; name another file' });
     refuseExposedKey({ ...config, rootKeyFile: path });
     const newKey = await loadRootKey(path, { create: true, randomness: opened.randomness });
-    const record = createRecorder(opened.randomness);
     terminal.progress('wrapping the data keys');
     const rewrapped = await rotateRootKey({
       ...opened, oldKey: opened.rootKey, newKey, nodeId: opened.node.id,
       alsoWrite: async (tx, accountIds) => {
         for (const accountId of accountIds) {
-          const context = { accountId, now: opened.clock.now(), caller: null, address: null, requestId: opened.randomness.uid(), action: 'root_key.rotate' };
           const resource = { kind: 'root_key', uid: newKey.id, path: newKey.id };
-          await record(tx, context, [{ actor: { type: 'system', uid: 'operator', path: 'operator' }, resource, detail: { from: opened.rootKey.id } }]);
+          await recordByOperator(tx, opened, accountId, { action: 'root_key.rotate', resource, detail: { from: opened.rootKey.id } });
         }
       },
     });

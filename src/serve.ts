@@ -113,7 +113,7 @@ async function firstStart(config: Config, host: Host, terminal: Terminal): Promi
     const accounts = await listAccounts(host.database);
     const begun = accounts.find(({ identifier }) => identifier === 'default');
     if (begun === undefined ? accounts.length > 0 : await hadSetupCode(host, begun.id)) return;
-    const accountId = begun?.id ?? (await createAccount({ ...host, record: createRecorder(host.randomness) }, 'default', null));
+    const accountId = begun?.id ?? (await createAccount(host, 'default', null));
     assert(accountId !== null, 'nobody else makes the first account');
     const bootstrapToken = config.bootstrapToken();
     if (bootstrapToken !== undefined) await keepBootstrapToken(host, accountId, bootstrapToken).catch(unlessKept);

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { Pool } from 'pg';
 import { createApp } from '../src/app.ts';
 import type { App } from '../src/app.ts';
-import { createRecorder } from '#features/audit/feature.ts';
 import { makeSetupCode } from '#features/credentials/feature.ts';
 import { createAccount } from '#features/tenancy/feature.ts';
 import type { Clock } from '#platform/clock.ts';
@@ -139,7 +138,7 @@ interface Services {
 }
 
 async function makeAccount(services: Services, identifier: string): Promise<TestAccount> {
-  const id = await createAccount({ ...services, record: createRecorder(services.randomness) }, identifier, null);
+  const id = await createAccount(services, identifier, null);
   if (id === null) throw new Error('the account is there already');
   return { id, identifier };
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import { createRecorder } from '#features/audit/feature.ts';
 import { createAccount, findAccount, listAccounts, setAccountDisabled } from '#features/tenancy/feature.ts';
 import { systemRandomness } from '#platform/clock.ts';
 import type { TestServer } from '#test/server.ts';
@@ -12,7 +11,7 @@ import { auditMark, told } from './audit-rows.ts';
 let server: TestServer;
 before(async () => void (server = await startTestServer()));
 
-const services = () => ({ database: server.database, clock: server.clock, randomness: systemRandomness, record: createRecorder(systemRandomness) });
+const services = () => ({ database: server.database, clock: server.clock, randomness: systemRandomness });
 
 describe('an account', () => {
   test('is made once, by the operator, with its row in its own trail', async () => {

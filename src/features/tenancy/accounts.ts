@@ -1,6 +1,6 @@
 /** Accounts: made and disabled by the operator on the host, so they are rows and not documents. */
 import type { Selectable } from 'kysely';
-import type { Recorder } from '#features/audit/feature.ts';
+import { recordByOperator } from '#features/audit/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import { isIdentifier } from '#kernel/identifier.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
@@ -13,7 +13,6 @@ export interface AccountServices {
   readonly database: Database;
   readonly clock: Clock;
   readonly randomness: Randomness;
-  readonly record: Recorder;
 }
 
 export interface AccountRow {
@@ -25,18 +24,14 @@ export interface AccountRow {
   readonly createdAt: Date;
 }
 
-const operator = { type: 'system', uid: 'operator', path: 'operator' } as const;
-
 /** Null when another node made it in the same moment. */
 export async function createAccount(services: AccountServices, identifier: string, name: string | null): Promise<string | null> {
   if (!isIdentifier(identifier)) throw refusal('request.invalid', { say: `\`${identifier}\` is not an identifier` });
   const id = services.randomness.uid();
-  const now = services.clock.now();
   try {
     await services.database.transaction(async (tx) => {
-      await tx.insertInto('account').values({ id, identifier, name, revision: 0, disabled: false, created_at: now }).execute();
-      const resource = { kind: 'account', uid: id, path: identifier };
-      await services.record(tx, contextOf(services, id, now, 'account.create'), [{ actor: operator, resource }]);
+      await tx.insertInto('account').values({ id, identifier, name, revision: 0, disabled: false, created_at: services.clock.now() }).execute();
+      await recordByOperator(tx, services, id, { action: 'account.create', resource: { kind: 'account', uid: id, path: identifier } });
     });
     return id;
   } catch (error) {
@@ -65,14 +60,8 @@ export async function setAccountDisabled(services: AccountServices, identifier: 
   await services.database.transaction(async (tx) => {
     await tx.updateTable('account').set({ disabled }).where('id', '=', account.id).execute();
     const action = disabled ? 'account.disable' : 'account.enable';
-    await services.record(tx, contextOf(services, account.id, services.clock.now(), action), [
-      { actor: operator, resource: { kind: 'account', uid: account.id, path: identifier } },
-    ]);
+    await recordByOperator(tx, services, account.id, { action, resource: { kind: 'account', uid: account.id, path: identifier } });
   });
-}
-
-function contextOf(services: AccountServices, accountId: string, now: Date, action: string) {
-  return { accountId, now, caller: null, address: null, requestId: services.randomness.uid(), action };
 }
 
 const maxKept = 10_000;

@@ -80,7 +80,7 @@ export const secretValue = 'correct-horse-battery-staple-4711';
 
 export const documents = [
   { kind: 'Organization', identifier: 'payments', spec: {} },
-  { kind: 'Project', scope: 'payments', identifier: 'checkout', name: 'Schön 🗝', tags: { team: 'a "b"\n\u2028' }, spec: {} },
+  { kind: 'Project', scope: 'payments', identifier: 'checkout', name: 'Schön 🗝', description: 'two\nlines\u2028', tags: { team: 'a "b"\\' }, spec: {} },
   { kind: 'ServiceAccount', identifier: 'ci', spec: {} },
   { kind: 'Secret', scope: 'payments', identifier: 'db_password', spec: { type: 'text', value: secretValue } },
 ];

@@ -5,7 +5,7 @@
 import type { Bound } from '#kernel/caller.ts';
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { contains, upwards } from '#kernel/scope.ts';
+import { contains, parentOf, upwards } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import { boundExtent } from './bounds.ts';
 import type { CompiledExtent } from './extent.ts';
@@ -13,6 +13,7 @@ import { rangeMeet } from './extent.ts';
 import type { Asker, Grant, Way } from './grants.ts';
 import { actorOf, grantHas, isLive } from './grants.ts';
 import { engineOf } from './overlaid.ts';
+import { scopeKind } from './places.ts';
 import { permissionsOf } from './roles.ts';
 import type { Range } from './schema.ts';
 import { selectsKind } from './selector.ts';
@@ -83,9 +84,16 @@ function shared(lists: readonly (readonly Reach[])[]): readonly Reach[] {
 }
 
 function meet(a: Reach, b: Reach): Reach | null {
+  const both: Reach['has'] = (permission, noun) => a.has(permission, noun) && b.has(permission, noun);
   const range = rangeMeet(a.range, b.range);
-  if (range === null) return null;
-  return { range, candidates: a.candidates, has: (permission, noun) => a.has(permission, noun) && b.has(permission, noun) };
+  if (range !== null) return { range, candidates: a.candidates, has: both };
+  // A scope counts in its parent and in itself (CONTRACTS §4 rule 9), so those two share it, and only it.
+  const itself = [a.range.scope, b.range.scope].find((scope) => [a, b].some((reach) => reach.range.scope === parentOf(scope)));
+  if (itself === undefined) return null;
+  return {
+    range: { scope: itself, includeChildScopes: false }, candidates: a.candidates,
+    has: (permission, noun) => noun.name === scopeKind(itself) && both(permission, noun),
+  };
 }
 
 function givesAnything(reach: Reach, kinds: Kinds): boolean {

@@ -27,6 +27,7 @@ export function compileIssuer({ spec }: Pick<Draft<TrustedIssuerSpec>, 'spec'>):
     keys: compileKeySource(spec),
     immutableClaims: new Set([...preset.immutableClaims, ...(spec.immutableClaims ?? []).map(pointer)]),
     subjectClaims: preset.subjectClaims,
+    redactClaims: (spec.redactClaims ?? []).map(pointer),
     spec,
   };
 }

@@ -10,6 +10,8 @@ import { mutableScopeFaults } from './mapping-faults.ts';
 import type { ClaimMappingFacts, IssuerFacts, TrustedIssuerSpec } from './schema.ts';
 import { trustedIssuerSpec } from './schema.ts';
 
+const registeredClaims: readonly string[] = ['/iss', '/aud', '/exp', '/nbf', '/iat', '/jti'];
+
 export interface IssuerKindOptions {
   readonly kinds: () => Kinds;
   /** Public URL of this server; null where there is none, as when documents are derived. */
@@ -25,7 +27,7 @@ export function trustedIssuerKind({ kinds, publicUrl }: IssuerKindOptions): Kind
     version: 1,
     administers: true,
     facts: compileIssuer,
-    check: (draft, after) => [...twinFaults(draft, after), ...ownIssuerFaults(draft, publicUrl()), ...keyFaults(draft), ...mappingFaults(draft, after)],
+    check: (draft, after) => [...twinFaults(draft, after), ...ownIssuerFaults(draft, publicUrl()), ...keyFaults(draft), ...redactionFaults(draft), ...mappingFaults(draft, after)],
     gives: (change) => newTrust(change, kinds()),
   };
 }
@@ -59,6 +61,16 @@ function keyFaults({ spec }: Draft<TrustedIssuerSpec>): FieldError[] {
   return set !== null && 'because' in set ? [{ pointer: '/keys/jwks', message: set.because }] : [];
 }
 
+/** What a workload is called by, and what is asked of its token again at every request, cannot be a digest. */
+function redactionFaults(draft: Draft<TrustedIssuerSpec>): FieldError[] {
+  const { redactClaims, subjectClaims } = compileIssuer(draft);
+  const needed = [...registeredClaims, ...(subjectClaims ?? ['/sub'])];
+  return redactClaims.flatMap((claim, i): FieldError[] => {
+    const clash = needed.find((one) => one === claim || one.startsWith(`${claim}/`) || claim.startsWith(`${one}/`));
+    return clash === undefined ? [] : [{ pointer: `/redactClaims/${i}`, message: `\`${claim}\` cannot be redacted: ${registeredClaims.includes(clash) ? 'it is asked about at every request' : 'the workload is called by it'}` }];
+  });
+}
+
 /** A claim cannot stop being immutable while a mapping takes a scope from it. */
 function mappingFaults(draft: Draft<TrustedIssuerSpec>, after: World): FieldError[] {
   const uid = after.find('trusted_issuer', draft.scope, draft.identifier)?.uid;
@@ -83,7 +95,7 @@ function newTrust(change: { before: Entry | null; after: Entry | null; worldAfte
 
 function believesMore(before: IssuerFacts, after: IssuerFacts): boolean {
   const decisive = ({ spec }: IssuerFacts): string => {
-    const { clockSkewSeconds: _skew, maxLifetime: _lifetime, ...rest } = spec;
+    const { clockSkewSeconds: _skew, maxLifetime: _lifetime, redactClaims: _redacted, ...rest } = spec;
     return canonicalJson(rest);
   };
   if (decisive(before) !== decisive(after)) return true;

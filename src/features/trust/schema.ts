@@ -76,6 +76,7 @@ export const trustedIssuerSpec = z.strictObject({
   clockSkewSeconds: z.number().int().min(0).max(60).optional(),
   maxLifetime: duration({ minSeconds: 60, maxSeconds: 7 * 86_400 }).optional(),
   acknowledgeOwnIssuer: z.literal(true).optional(),
+  redactClaims: z.array(claimName).max(50).optional().describe('claims whose values are kept as keyed digests: in the audit, in caught tokens and in traces'),
 });
 export type TrustedIssuerSpec = z.infer<typeof trustedIssuerSpec>;
 
@@ -162,6 +163,8 @@ export interface IssuerFacts {
   /** JSON Pointers; the preset's and those the issuer lists. */
   readonly immutableClaims: ReadonlySet<string>;
   readonly subjectClaims: readonly string[] | null;
+  /** JSON Pointers. */
+  readonly redactClaims: readonly string[];
   readonly spec: TrustedIssuerSpec;
 }
 

@@ -365,6 +365,13 @@ create table signing_key (
   constraint signing_key_pkey PRIMARY KEY (account_id, id),
   constraint signing_key_purpose_check CHECK ((purpose = ANY (ARRAY['checkpoint'::text, 'session'::text, 'mint'::text])))
 );
+create table used_jti (
+  account_id uuid not null,
+  used_by text not null,
+  jti bytea not null,
+  keep_until timestamp(3) with time zone not null,
+  constraint used_jti_pkey PRIMARY KEY (account_id, used_by, jti)
+);
 create table workload_session (
   account_id uuid not null,
   id uuid not null,
@@ -381,6 +388,9 @@ create table workload_session (
   expires_at timestamp(3) with time zone not null,
   revoked_at timestamp(3) with time zone,
   revoked_by text,
+  bounds jsonb,
+  confirmation jsonb,
+  direct boolean default false not null,
   constraint workload_session_pkey PRIMARY KEY (account_id, id)
 );
 create table audit_event_rest partition of audit_event DEFAULT;
@@ -414,6 +424,8 @@ CREATE INDEX resource_applied_set ON public.resource USING btree (account_id, ap
 CREATE INDEX resource_scope ON public.resource USING btree (account_id, scope_uid, kind);
 CREATE INDEX resource_ref_to ON public.resource_ref USING btree (account_id, to_uid);
 CREATE UNIQUE INDEX signing_key_current ON public.signing_key USING btree (account_id, purpose, algorithm) WHERE (retired_at IS NULL);
+CREATE INDEX used_jti_keep ON public.used_jti USING btree (account_id, keep_until);
+CREATE UNIQUE INDEX workload_session_direct ON public.workload_session USING btree (account_id, token_hash) WHERE direct;
 CREATE INDEX workload_session_expiry ON public.workload_session USING btree (account_id, expires_at);
 CREATE INDEX workload_session_issuer ON public.workload_session USING btree (account_id, issuer_uid);
 CREATE INDEX workload_session_mappings ON public.workload_session USING gin (mapping_uids);
@@ -439,6 +451,7 @@ alter table runner add constraint runner_account_id_fkey FOREIGN KEY (account_id
 alter table runner_registration add constraint runner_registration_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table secret_version add constraint secret_version_account_id_resource_uid_fkey FOREIGN KEY (account_id, resource_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
 alter table signing_key add constraint signing_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
+alter table used_jti add constraint used_jti_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table workload_session add constraint workload_session_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 
 -- Grants
@@ -472,6 +485,7 @@ grant delete, insert, select, update on
   sealed_output,
   secret_version,
   signing_key,
+  used_jti,
   workload_session
   to sallyport_app;
 grant insert, select on

@@ -53,7 +53,9 @@ export interface Tables {
   workload_session: {
     account_id: string; id: string; issuer_uid: string; issuer: string; subject: string; label: string; claims: Json; proof: Json;
     mappings: Json; mapping_uids: string[]; token_hash: Bytes; created_at: Date; expires_at: Date; revoked_at: Date | null; revoked_by: string | null;
+    bounds: ColumnType<unknown, string | null, never>; confirmation: ColumnType<unknown, string | null, never>; direct: boolean;
   };
+  used_jti: { account_id: string; used_by: string; jti: Bytes; keep_until: Date };
   mapping_version: { account_id: string; mapping_uid: string; version: number; path: string; spec: Json; seen_at: Date };
   issuer_keys: { account_id: string; issuer_uid: string; source: string; jwks: Bytes; fetched_at: Date };
   minted_token: {

@@ -42,7 +42,10 @@ function newExtent(change: { before: Entry | null; after: Entry | null; worldAft
   if (selectsNoMore(before.facts as ResourceGroupFacts, after.facts as ResourceGroupFacts)) return [];
   const bindings = bindingsOfResourceGroup(worldAfter, after.uid);
   const users = [...grantsWhere(worldAfter, bindings, (grant) => grant.resourceGroupUid === after.uid)];
-  return users.flatMap(({ grant, why }) => givenByGrant(grant, rolePermissions(grant.role, kinds.of(change.worldAfter)), `the resource group is used by ${why}`));
+  return users.flatMap(({ grant, why }) => {
+    const given = givenByGrant(grant, rolePermissions(grant.role, kinds.of(worldAfter)), `the resource group is used by ${why}`);
+    return given.map((one) => ({ ...one, pointer: '' }));
+  });
 }
 
 /** True only when it is plain that `after` is a part of `before`. */

@@ -3,7 +3,7 @@
  * be allowed for it. One path for `apply` and for the single create, update and delete.
  */
 import type { Bound } from '#kernel/caller.ts';
-import type { Check, Target } from '#kernel/decision.ts';
+import type { Check, FieldPlace, Target } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
@@ -233,11 +233,17 @@ function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, afte
     ...(change.action === 'update' ? [ask('edit', entryBefore!, 'before'), ask('edit', entryAfter!, 'after')] : []),
     ...(change.action === 'delete' ? [ask('delete', entryBefore!, 'before')] : []),
     ...(kind.administers === true || (kind.administers === 'by giving' && gives.length > 0) ? [{ ask: 'administer' as const, kind: kind.name, field: place('') }] : []),
-    ...[...gives, ...governed].map((given): Check => ({
-      ask: 'holds', given: given.bound, why: given.why, field: place(given.pointer === undefined ? '' : `/spec${given.pointer}`),
-      ...(given.unless === undefined ? {} : { unless: given.unless }),
-    })),
+    ...gives.map((given) => holdsCheck(given, place(given.pointer === undefined ? '' : `/spec${given.pointer}`))),
+    ...governed.map((given) => holdsCheck(given, place(retags(entryBefore, entryAfter) ? '/tags' : '/spec'))),
   ];
+}
+
+function retags(before: Entry | null, after: Entry | null): boolean {
+  return JSON.stringify(before?.tags ?? {}) !== JSON.stringify(after?.tags ?? {});
+}
+
+function holdsCheck({ bound, why, unless }: Given, field: FieldPlace): Check {
+  return { ask: 'holds', given: bound, why, field, ...(unless === undefined ? {} : { unless }) };
 }
 
 const maxChecks = 50_000;

@@ -23,12 +23,16 @@ export interface SigningKey {
   readonly publicJwk: Readonly<Record<string, unknown>>;
 }
 
+export type Digester = (context: string, value: string) => Buffer;
+
 export interface Keyring {
   /** Seals for one account; `context` names the exact place, e.g. `secret:<uid>:<version>`. */
   seal(accountId: string, context: string, plaintext: Uint8Array): Promise<Buffer>;
   open(accountId: string, context: string, sealed: Uint8Array): Promise<Buffer>;
   /** Keyed digest of a value: tells equal from changed and nothing else. */
   digest(accountId: string, context: string, value: string): Promise<Buffer>;
+  /** The same for many values: the key is had once. */
+  digester(accountId: string): Promise<Digester>;
   /** The current key of a purpose, made on first use. */
   signingKey(accountId: string, purpose: Purpose): Promise<SigningKey>;
   /** Public keys that verify what was signed, retired ones included, newest first. */
@@ -115,8 +119,11 @@ export async function openKeyring(services: { database: Database; rootKey: DataK
       return open(key, `${accountId}:${context}`, sealed);
     },
     async digest(accountId, context, value) {
+      return (await keyring.digester(accountId))(context, value);
+    },
+    async digester(accountId) {
       const [first] = (await keysOf(accountId)).values();
-      return createHmac('sha256', first!.bytes).update('digest\0').update(context).update('\0').update(value).digest();
+      return (context, value) => createHmac('sha256', first!.bytes).update('digest\0').update(context).update('\0').update(value).digest();
     },
     signingKey: (accountId, purpose) =>
       once(signing, `${accountId}:${purpose}`, () => loadSigningKey(services, keyring, accountId, purpose)),

@@ -16,6 +16,8 @@ import type { ManifestFile, Wrapper } from './manifest-files.ts';
 import { describeErrors, readManifestFiles } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
 import { setup } from './setup-command.ts';
+import { trustCommands } from './trust-commands.ts';
+import { unusedCommand } from './unused-command.ts';
 
 export interface CliParts {
   readonly kinds: () => Kinds;
@@ -24,7 +26,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, ...tokens, ...audits];
+  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...audits];
 }
 
 function kindNamed(parts: CliParts, text: string): string {
@@ -232,20 +234,10 @@ const tokens: CommandRecord[] = [
       };
       if (form.subject_token === '') throw new UsageError(`\`${String(options['tokenFile'])}\` is empty`);
       const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form }).catch((error: unknown) => {
-        if (error instanceof RemoteRefusal) error.message += '\n  an administrator sees why: `sallyport token explain`, and for the token of a trusted issuer `sallyport audit list --request`';
+        if (error instanceof RemoteRefusal) error.message += '\n  an administrator sees why: `sallyport token explain --correlation ID`';
         throw error;
       })) as { access_token: string };
       terminal.print(json ? JSON.stringify(answer) : answer.access_token);
-    },
-  }),
-  remote({
-    name: 'token explain',
-    summary: 'why an outside token is accepted or refused; grants nothing',
-    options: [{ flags: '--token-file <file>', help: 'file with the outside token; your own is in SALLYPORT_TOKEN_FILE or SALLYPORT_TOKEN', required: true }],
-    data: true,
-    run: async (server, { options, terminal }) => {
-      const token = (await readFile(String(options['tokenFile']), 'utf8')).trim();
-      terminal.print(JSON.stringify(await server.call({ method: 'POST', path: `${server.api}/sessions:explain`, body: { token } }), null, 2));
     },
   }),
 ];

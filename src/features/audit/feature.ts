@@ -24,6 +24,8 @@ export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';
 export type { RefusalCounts } from './refusals.ts';
 export { verifyExport } from './export-file.ts';
+export { findEvent, listEvents } from './store.ts';
+export type { AuditFilter, ListedEvent } from './store.ts';
 export { formOf, readKept } from './kept.ts';
 export type { Kept } from './kept.ts';
 export type { Verification } from './verify.ts';

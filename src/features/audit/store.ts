@@ -63,6 +63,15 @@ export async function listEvents(reader: Reader, accountId: string, filter: Audi
   return rows.map((row) => ({ ...fieldsOf(row), seq: row.seq }));
 }
 
+/** An event by its id. */
+export async function findEvent(reader: Reader, accountId: string, id: string): Promise<ListedEvent | null> {
+  const leaf = await reader.selectFrom('audit_leaf').select(['event_at as at', 'seq']).where('account_id', '=', accountId).where('event_id', '=', id).executeTakeFirst();
+  const at = leaf?.at ?? (await reader.selectFrom('audit_pending').select('at').where('account_id', '=', accountId).where('id', '=', id).executeTakeFirst())?.at;
+  if (at === undefined) return null;
+  const row = await reader.selectFrom('audit_event').selectAll().where('account_id', '=', accountId).where('at', '=', at).where('id', '=', id).executeTakeFirst();
+  return row === undefined ? null : { ...fieldsOf(row), seq: leaf?.seq ?? null };
+}
+
 const partRows = 1_000;
 
 export interface TrailRange {

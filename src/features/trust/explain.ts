@@ -2,73 +2,52 @@
  * Why a token would be accepted or refused. Goes the way of the exchange, grants nothing and keeps nothing. Mappings are
  * compared even with a token that is refused: tokens for debugging have mostly expired.
  */
-import { z } from 'zod';
 import { Refusal } from '#kernel/errors.ts';
+import { accountScope } from '#kernel/scope.ts';
 import type { Call } from '#platform/call.ts';
+import type { Keyring } from '#platform/keyring.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
 import type { IssuerKeys } from './keys.ts';
-import type { MappingOutcome } from './match.ts';
-import { explainAll } from './match.ts';
+import { redact } from './recorded-claims.ts';
 import { brief } from './storable.ts';
+import type { Step, Trace } from './trace.ts';
+import { emptyTrace, failure, mayView, nearIssuer, passed, traceOf } from './trace.ts';
 import { readToken, verifyToken } from './verify.ts';
 import type { TokenCheck, TokenEvidence, TokenPreview } from './verify.ts';
 import { subjectOf } from './workload.ts';
 
 /** In the order they are made. */
-const tokenChecks: readonly TokenCheck[] = [
+export const tokenChecks: readonly TokenCheck[] = [
   'header', 'algorithm', 'key', 'signature', 'type', 'issuer', 'audience', 'expiry', 'not_before', 'issued_at', 'lifetime', 'subject', 'token_id',
 ];
 
-const step = z.strictObject({
-  check: z.string(),
-  outcome: z.enum(['passed', 'failed', 'not_reached']),
-  because: z.string().optional(),
-  expected: z.unknown().optional(),
-  actual: z.unknown().optional(),
-});
-type Step = z.infer<typeof step>;
+export interface ExplainServices {
+  readonly keys: IssuerKeys;
+  readonly keyring: Keyring;
+}
 
-const mappingTrace = z.strictObject({
-  mapping: z.string(),
-  version: z.number().int(),
-  matched: z.boolean(),
-  conditions: z.array(z.strictObject({ claim: z.string(), expected: z.unknown(), actual: z.unknown(), holds: z.boolean() })),
-  expression: z.strictObject({ source: z.string(), because: z.string().nullable().describe('why it does not hold; null when it does') }).nullable().describe('the `condition` in CEL; null when there is none'),
-  scopes: z.array(z.strictObject({ grant: z.number().int(), claim: z.string(), because: z.string() })).describe('scopes that could not be taken from a claim'),
-});
-
-export const trace = z.strictObject({
-  accepted: z.boolean().describe('an exchange would be tried with it; what it grants is decided then'),
-  issuer: z.string().nullable().describe('the TrustedIssuer the token names'),
-  subject: z.string().nullable(),
-  checks: z.array(step),
-  claims: z.unknown().describe('what the token says; proven only if all checks passed'),
-  mappings: z.array(mappingTrace),
-  hiddenMappings: z.number().int().describe('mappings of the issuer the caller may not view'),
-});
-export type Trace = z.infer<typeof trace>;
-
-const maxMappings = 200;
-
-export async function explainToken(keys: IssuerKeys, call: Call, token: string): Promise<Trace> {
+export async function explainToken({ keys, keyring }: ExplainServices, call: Call, token: string): Promise<Trace> {
   const read = attempt('read', () => readToken(token));
-  if ('step' in read) return empty([read.step]);
+  if ('step' in read) return emptyTrace([read.step]);
   const preview = read.value;
   const issuer = findIssuer(call.world, preview.unverifiedIssuer);
-  const said = { claims: brief(preview.payload), actual: brief(preview.unverifiedIssuer) };
-  if (issuer === undefined) {
-    return { ...empty([passed('read'), { check: 'registered', outcome: 'failed', because: 'no TrustedIssuer has this `issuer`', actual: said.actual }]), claims: said.claims };
+  if (issuer === undefined || !mayAskAbout(call, issuer)) {
+    const because = `no TrustedIssuer${call.scope === accountScope ? '' : ' of a mapping you may view here'} has this \`issuer\`${nearIssuer(call, preview.unverifiedIssuer)}`;
+    return emptyTrace([passed('read'), { check: 'registered', outcome: 'failed', because, actual: brief(preview.unverifiedIssuer) }], brief(preview.payload));
   }
   const checks = await verification(keys, call, issuer, preview);
-  const subject = subjectOf(issuer.facts, preview.payload);
-  const all = explainAll(mappingsOf(call.world, issuer.uid), preview.payload);
-  const shown = all.filter(({ mapping }) => mayView(call, mapping.uid));
-  return {
-    accepted: subject !== null && checks.every(({ outcome }) => outcome === 'passed') && all.some(({ matched }) => matched),
-    issuer: issuer.path, subject, checks: [passed('read'), passed('registered'), ...checks], claims: said.claims,
-    mappings: shown.slice(0, maxMappings).map(traceOf), hiddenMappings: all.length - shown.length,
-  };
+  const digest = await keyring.digester(call.account.id);
+  const shown = redact(digest, issuer.facts.redactClaims, preview.payload);
+  return traceOf(call, {
+    issuer, subject: subjectOf(issuer.facts, preview.payload), checks: [passed('read'), passed('registered'), ...checks],
+    claims: { claims: preview.payload, redacted: [], digest }, shown: shown.claims, seesClaims: true,
+  });
+}
+
+/** Below the account, an issuer is somebody's business only through a mapping there. */
+export function mayAskAbout(call: Call, issuer: TrustedIssuer): boolean {
+  return mayView(call, issuer.uid) || mappingsOf(call.world, issuer.uid).all.some(({ uid }) => mayView(call, uid));
 }
 
 async function verification(keys: IssuerKeys, call: Call, issuer: TrustedIssuer, preview: TokenPreview): Promise<Step[]> {
@@ -79,25 +58,15 @@ async function verification(keys: IssuerKeys, call: Call, issuer: TrustedIssuer,
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const evidence = error.evidence as TokenEvidence | undefined;
-    const failed = evidence?.check ?? 'keys';
-    const all = ['keys', ...tokenChecks];
-    return all.map((check, i): Step => (i < all.indexOf(failed) ? passed(check) : check === failed ? failure(check, error) : { check, outcome: 'not_reached' }));
+    return upTo(evidence?.check ?? 'keys', (check) => failure(check, error));
   }
 }
 
-/** Conditions are shown to those who may read the document. */
-function mayView(call: Call, mappingUid: string): boolean {
-  const entry = call.world.get(mappingUid);
-  return entry !== undefined && call.decide({ permission: 'claim_mapping.view', target: entry }).allowed;
-}
-
-function traceOf({ mapping, matched, conditions, expression, scopes }: MappingOutcome): Trace['mappings'][number] {
-  return {
-    mapping: mapping.path, version: mapping.version, matched,
-    conditions: conditions.map(({ claim, expected, actual, holds }) => ({ claim, expected: brief(expected), actual: brief(actual), holds })),
-    expression,
-    scopes: scopes.map(({ grant, claim, because }) => ({ grant, claim, because })),
-  };
+/** All checks, of which one failed. */
+export function upTo(failed: string, stepOf: (check: string) => Step): Step[] {
+  const all = ['keys', ...tokenChecks];
+  const at = all.indexOf(failed);
+  return all.map((check, i): Step => (i < at ? passed(check) : i === at ? stepOf(check) : { check, outcome: 'not_reached' }));
 }
 
 function attempt<T>(check: string, work: () => T): { readonly value: T } | { readonly step: Step } {
@@ -107,21 +76,4 @@ function attempt<T>(check: string, work: () => T): { readonly value: T } | { rea
     if (error instanceof Refusal) return { step: failure(check, error) };
     throw error;
   }
-}
-
-function failure(check: string, error: Refusal): Step {
-  const evidence = error.evidence as TokenEvidence | undefined;
-  return {
-    check, outcome: 'failed', because: error.because ?? error.message,
-    ...(evidence?.expected === undefined ? {} : { expected: brief(evidence.expected) }),
-    ...(evidence?.actual === undefined ? {} : { actual: brief(evidence.actual) }),
-  };
-}
-
-function passed(check: string): Step {
-  return { check, outcome: 'passed' };
-}
-
-function empty(checks: Step[]): Trace {
-  return { accepted: false, issuer: null, subject: null, checks, claims: null, mappings: [], hiddenMappings: 0 };
 }

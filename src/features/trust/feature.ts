@@ -10,6 +10,7 @@ import type { RateRule, Rates } from '#platform/http/limits.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Outbound } from '#platform/outbound.ts';
+import { explainOperation } from './explain-operation.ts';
 import type { IssuerKindOptions } from './issuer-kind.ts';
 import { trustedIssuerKind } from './issuer-kind.ts';
 import { createIssuerKeys } from './keys.ts';
@@ -58,7 +59,7 @@ export function trustFeature(services: TrustServices): Manifest {
   const shared = { ...services, tokens, sessions, keys, refused };
   return {
     name: 'trust',
-    operations: [...tokenEndpoints(shared), ...sessionOperations(shared)],
+    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared)],
     recognisers: [sessionRecogniser(shared)],
     jobs: [{ name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) }],
   };

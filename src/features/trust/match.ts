@@ -2,7 +2,11 @@
 import type { MappingGrant } from '#kernel/caller.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { ClaimExpression } from './claim-expression.ts';
 import { whyNot } from './claim-expression.ts';
+import { nearValue } from './near-value.ts';
+import type { Judgement, RecordedClaims } from './recorded-claims.ts';
+import { judgeCondition, judgeExpression, judgeMapping } from './recorded-claims.ts';
 import { isMet } from './compile-mapping.ts';
 import type { ClaimMappingFacts, CompiledCondition } from './schema.ts';
 import type { ScopeMiss } from './scope-grant.ts';
@@ -56,7 +60,8 @@ export interface ConditionOutcome {
   readonly expected: MatcherSpec;
   /** Null when the claim is missing. */
   readonly actual: unknown;
-  readonly holds: boolean;
+  /** Null = cannot be told, since the claim was redacted. */
+  readonly holds: boolean | null;
 }
 
 export interface ExpressionOutcome {
@@ -79,24 +84,40 @@ export function explainAll(index: MappingIndex, claims: Claims): readonly Mappin
   return index.all.map((mapping) => explain(mapping, claims)).toSorted((a, b) => distance(a) - distance(b) || (a.mapping.path < b.mapping.path ? -1 : 1));
 }
 
-function explain(mapping: IssuerMapping, claims: Claims): MappingOutcome {
+function explain(mapping: IssuerMapping, claims: Claims, recorded: RecordedClaims | null): MappingOutcome {
   const { facts } = mapping;
-  const conditions = facts.conditions.map(({ claim, expected, holds }): ConditionOutcome => {
+  const conditions = facts.conditions.map((condition): ConditionOutcome => {
+    const { claim, expected } = condition;
     const actual = readPointer(claims, claim);
-    return { claim, expected, actual: actual ?? null, holds: holds(actual) };
+    return { claim, expected, actual: actual ?? null, holds: recorded === null ? condition.holds(actual) : holdsBy(judgeCondition(condition, recorded)) };
   });
   const scopes = facts.grants.flatMap((grant) => {
     const outcome = grant.resolve(claims);
     return isMiss(outcome) ? [{ ...outcome, grant: grant.index }] : [];
   });
-  const expression = facts.expression === null ? null : { source: facts.expression.source, because: whyNot(facts.expression.outcomeFor(claims)) };
-  return { mapping, matched: isMet(facts, claims) && facts.grantsFor(claims).length > 0, conditions, expression, scopes };
+  const expression = facts.expression === null ? null : { source: facts.expression.source, because: becauseOf(facts.expression, claims, recorded) };
+  const met = recorded === null ? isMet(facts, claims) : judgeMapping(facts, recorded) === 'holds';
+  return { mapping, matched: met && facts.grants.length > scopes.length, conditions, expression, scopes };
+}
+
+function becauseOf(expression: ClaimExpression, claims: Claims, recorded: RecordedClaims | null): string | null {
+  const isTold = recorded === null || judgeExpression(expression, recorded) !== 'cannot_tell';
+  return isTold ? whyNot(expression.outcomeFor(claims)) : 'it cannot be told, since it may read a claim that was redacted';
+}
+
+function holdsBy(judgement: Judgement): boolean | null {
+  return judgement === 'cannot_tell' ? null : judgement === 'holds';
 }
 
 function distance({ matched, conditions, expression }: MappingOutcome): number {
   if (matched) return -1;
   const unmet = expression === null || expression.because === null ? 0 : 1;
-  return conditions.filter(({ holds }) => !holds).length + unmet;
+  return conditions.reduce((sum, condition) => sum + weight(condition), unmet);
+}
+
+/** A value that is almost right is likelier the mistake than one that is quite another. */
+function weight({ holds, expected, actual }: ConditionOutcome): number {
+  return holds === true ? 0 : nearValue(expected, actual) === null ? 1 : 0.5;
 }
 
 function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMapping[] {

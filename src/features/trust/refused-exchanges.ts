@@ -100,6 +100,7 @@ function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome)
     version: mapping.version,
     failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected, actual }) => ({ claim, expected: brief(expected), actual: brief(actual) })),
     ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
+    uid: mapping.uid,
     ...(scopes.length === 0 ? {} : { scopes }),
   };
 }

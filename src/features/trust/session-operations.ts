@@ -1,4 +1,4 @@
-/** Sessions of an account: list, end one, end many, and explain a token. */
+/** Sessions of an account: list, end one, end many. */
 import { z } from 'zod';
 import { authorOf } from '#features/resources/feature.ts';
 import type { Target } from '#kernel/decision.ts';
@@ -12,10 +12,8 @@ import type { Call } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import { page, pageOf } from '#platform/http/paged.ts';
-import { explainToken, trace } from './explain.ts';
-import type { IssuerKeys } from './keys.ts';
 import type { SessionView } from './schema.ts';
-import { maxTokenLength, sessionView } from './schema.ts';
+import { sessionView } from './schema.ts';
 import type { Sessions } from './sessions.ts';
 import type { RevocationSelector, StoredSession } from './store.ts';
 import { findSession, listSessions, revokeSessions } from './store.ts';
@@ -24,7 +22,6 @@ export interface SessionServices {
   readonly database: Database;
   readonly cursors: Cursors;
   readonly sessions: Sessions;
-  readonly keys: IssuerKeys;
 }
 
 const selectors = {
@@ -97,20 +94,7 @@ export function sessionOperations(services: SessionServices): AnyOperation[] {
     },
   });
 
-  const explain = operation({
-    ...common,
-    name: 'token.explain',
-    summary: 'Why an outside token is accepted or refused, check by check; grants nothing and keeps nothing',
-    method: 'POST',
-    path: '{account}/sessions:explain',
-    input: { body: z.strictObject({ token: z.string().min(1).max(maxTokenLength) }) },
-    output: trace,
-    access: on('trusted_issuer.view', async () => ({ target: { ...sessionTarget(null), kind: 'trusted_issuer' }, found: undefined })),
-    audit: null,
-    prepare: (call, { body }) => explainToken(services.keys, call, body.token),
-  });
-
-  return [list, remove, revoke, explain];
+  return [list, remove, revoke];
 }
 
 function sessionTarget(identifier: string | null): Target {

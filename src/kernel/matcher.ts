@@ -54,7 +54,7 @@ function isScalar(value: unknown): value is Scalar {
  * `*` is any run of characters (also none, also `/`), `?` is exactly one; everything else is itself. No negation,
  * classes or braces. Time is O(pattern × text) at worst: on a mismatch only the last `*` is retried.
  */
-function globMatches(pattern: string, text: string): boolean {
+export function globMatches(pattern: string, text: string): boolean {
   let p = 0;
   let t = 0;
   let star = -1;

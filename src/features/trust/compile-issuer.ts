@@ -5,7 +5,8 @@ import { Refusal } from '#kernel/errors.ts';
 import type { Draft } from '#kernel/kind.ts';
 import { durationSeconds } from '#kernel/marks.ts';
 import { pointerOf } from '#kernel/matcher.ts';
-import { presets } from './presets.ts';
+import { immutableClaimsOf, presets } from './presets.ts';
+import type { Preset } from './presets.ts';
 import type { IssuerFacts, KeySource, TrustedIssuerSpec } from './schema.ts';
 import type { KeySet } from './verify.ts';
 import { compileKeySet } from './verify.ts';
@@ -14,7 +15,7 @@ const defaultSkewSeconds = 30;
 const defaultMaxLifetimeSeconds = 86_400;
 
 export function compileIssuer({ spec }: Pick<Draft<TrustedIssuerSpec>, 'spec'>): IssuerFacts {
-  const preset = presets[spec.preset ?? 'generic'];
+  const preset: Preset = presets[spec.preset ?? 'generic'];
   return {
     rules: {
       issuer: spec.issuer,
@@ -25,7 +26,8 @@ export function compileIssuer({ spec }: Pick<Draft<TrustedIssuerSpec>, 'spec'>):
       maxLifetimeSeconds: spec.maxLifetime === undefined ? defaultMaxLifetimeSeconds : durationSeconds(spec.maxLifetime),
     },
     keys: compileKeySource(spec),
-    immutableClaims: new Set([...preset.immutableClaims, ...(spec.immutableClaims ?? []).map(pointer)]),
+    preset,
+    immutableClaims: new Set([...immutableClaimsOf(preset), ...(spec.immutableClaims ?? []).map(pointer)]),
     subjectClaims: preset.subjectClaims,
     redactClaims: (spec.redactClaims ?? []).map(pointer),
     spec,

@@ -4,6 +4,7 @@ import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Call } from '#platform/call.ts';
 import type { Tx } from '#platform/database/database.ts';
+import { requiredMissing } from './account-for-claims.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
 import type { IssuerKeys } from './keys.ts';
@@ -86,7 +87,9 @@ function registeredIssuer(call: Call, unverifiedIssuer: string): TrustedIssuer {
 function knownSubject(issuer: TrustedIssuer, { claims }: VerifiedToken): string {
   if (!isStorable(claims)) throw refusal('trust.refused', { because: 'a claim holds the character U+0000', evidence: { check: 'claims' } });
   const subject = subjectOf(issuer.facts, claims);
-  if (subject !== null) return subject;
+  const missing = requiredMissing(issuer.facts.preset, claims);
+  if (subject !== null && missing.length === 0) return subject;
+  if (subject !== null) throw tokenRefusal('claims', `a token of ${issuer.facts.preset.title} has ${missing.map((claim) => `\`${claim}\``).join(', ')}, and this one does not`, { expected: missing });
   const expected = issuer.facts.subjectClaims ?? ['/sub'];
   throw tokenRefusal('subject', `the workload's subject is made of ${expected.map((claim) => `\`${claim}\``).join(', ')}, which the token lacks or which are too long`, { expected });
 }

@@ -12,6 +12,7 @@ import type { CompiledGrant } from './scope-grant.ts';
 import type { Label } from './label.ts';
 import { isLabel } from './label.ts';
 import { presetNames } from './presets.ts';
+import type { Preset } from './presets.ts';
 import { supportedAlgorithms } from './verify.ts';
 import type { IssuerRules, KeySet } from './verify.ts';
 
@@ -160,6 +161,7 @@ export type KeySource =
 export interface IssuerFacts {
   readonly rules: IssuerRules;
   readonly keys: KeySource;
+  readonly preset: Preset;
   /** JSON Pointers; the preset's and those the issuer lists. */
   readonly immutableClaims: ReadonlySet<string>;
   readonly subjectClaims: readonly string[] | null;

@@ -51,6 +51,16 @@ export interface MappingGrant {
   readonly includeChildScopes: boolean;
 }
 
+/** How an outside token was brought. */
+export interface TokenUse {
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+  /** To a key its holder has to prove. */
+  readonly isBound: boolean;
+  /** The token itself is the credential. */
+  readonly isDirect: boolean;
+}
+
 export interface WorkloadEvidence {
   readonly sessionId: string;
   readonly issuerUid: string;
@@ -58,6 +68,8 @@ export interface WorkloadEvidence {
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
   readonly mappings: readonly MatchedMapping[];
+  /** Absent in runs that were started before it was kept. */
+  readonly use?: TokenUse;
 }
 
 export interface Caller {

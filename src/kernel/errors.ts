@@ -53,6 +53,7 @@ export const catalogue = {
   'trust.unknown_issuer': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.refused': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.no_mapping': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
+  'trust.used_before': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.keys_unavailable': { status: 503, title: 'the keys of the issuer cannot be fetched', help: 'try again; an administrator sees the cause in the audit', retryable: true, oauth: 'temporarily_unavailable' },
   'oauth.unsupported_grant_type': { status: 400, title: 'this grant type is not offered', help: 'use urn:ietf:params:oauth:grant-type:token-exchange', oauth: 'unsupported_grant_type' },
   'oauth.invalid_target': { status: 400, title: 'this audience or resource is not served here', help: 'leave it out, or name the account issuer', oauth: 'invalid_target' },

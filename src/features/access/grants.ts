@@ -126,7 +126,7 @@ export function makeSessionWays(world: World, evidence: WorkloadEvidence): reado
     if (mapping?.kind !== 'claim_mapping') return { mappingUid, lists: [[], []], context };
     const facts = mapping.facts as MappingFacts;
     const served = facts.issuerUid === evidence.issuerUid && world.get(facts.issuerUid)?.kind === 'trusted_issuer';
-    const present = served ? facts.grantsFor(evidence.claims) : [];
+    const present = served ? facts.grantsFor(evidence.claims, evidence.use) : [];
     return { mappingUid, lists: [compileAll(world, mapping, present), compileAll(world, mapping, grants)], context };
   });
 }

@@ -6,7 +6,7 @@
  * of `builtins.ts` by its bare identifier, from any scope; `isBuiltinIdentifier` keeps others from taking such a name.
  */
 import { z } from 'zod';
-import type { MappingGrant } from '#kernel/caller.ts';
+import type { MappingGrant, TokenUse } from '#kernel/caller.ts';
 import type { Cel, CelFaults } from '#kernel/cel.ts';
 import { celLimits, faultText, isCompiled } from '#kernel/cel.ts';
 import { ref, scopePath } from '#kernel/marks.ts';
@@ -213,8 +213,8 @@ export interface GroupFacts {
 export interface MappingFacts {
   readonly issuerUid: string;
   readonly mayAdminister: boolean;
-  /** Its present grants if its conditions match these claims, else none. */
-  readonly grantsFor: (claims: Readonly<Record<string, unknown>>) => readonly MappingGrant[];
+  /** Its present grants if its conditions match these claims and how the token was used, else none. */
+  readonly grantsFor: (claims: Readonly<Record<string, unknown>>, use?: TokenUse) => readonly MappingGrant[];
   /** Every target, conditions and claims ignored: for granting rules and «who can». */
   readonly allGrants: () => readonly MappingGrant[];
 }

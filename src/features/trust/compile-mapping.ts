@@ -9,6 +9,8 @@ import { compileLabel } from './label.ts';
 import type { ClaimMappingFacts, ClaimMappingSpec, CompiledCondition, ConditionSpec } from './schema.ts';
 import type { CompiledGrant } from './scope-grant.ts';
 import { compileGrant, isMiss } from './scope-grant.ts';
+import type { UseConditions } from './token-use.ts';
+import { usesAreMet } from './token-use.ts';
 
 const defaultTtlSeconds = 900;
 
@@ -19,6 +21,7 @@ export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): 
   const conditions = spec.when.map(compileCondition);
   const expression = spec.condition === undefined ? null : claimExpressionOf(spec.condition);
   const grants = spec.grants.map((grant, i) => compileGrant(grant, i, { at: scope, refs })).filter((grant) => grant !== null);
+  const use = usesOf(spec);
   const targets = grants.flatMap((grant) => grant.targets());
   return {
     issuerUid: refs('/issuer') ?? nobody,
@@ -29,8 +32,17 @@ export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): 
     ttlSeconds: spec.session?.ttl === undefined ? defaultTtlSeconds : durationSeconds(spec.session.ttl),
     label: spec.session?.label === undefined ? null : compileLabel(spec.session.label),
     spec,
-    grantsFor: (claims) => (isMet({ conditions, expression }, claims) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
+    use,
+    grantsFor: (claims, how) => (isMet({ conditions, expression }, claims) && usesAreMet(use, claims, how) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
     allGrants: () => targets,
+  };
+}
+
+function usesOf({ singleUse, maxTokenAge, proofOfPossession }: ClaimMappingSpec): UseConditions {
+  return {
+    singleUse: singleUse === true,
+    maxTokenAgeSeconds: maxTokenAge === undefined ? null : durationSeconds(maxTokenAge),
+    proofOfPossession: proofOfPossession === true,
   };
 }
 

@@ -1,9 +1,11 @@
 /** Claims in: an outside token for a session (RFC 8693). */
 import { createHash } from 'node:crypto';
 import { Refusal, refusal } from '#kernel/errors.ts';
+import type { TokenUse } from '#kernel/caller.ts';
 import type { Kinds } from '#kernel/kind.ts';
+import { Rerun } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
-import type { Tx } from '#platform/database/database.ts';
+import type { Database, Tx } from '#platform/database/database.ts';
 import { requiredMissing } from './account-for-claims.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
@@ -21,12 +23,15 @@ import { isStorable } from './storable.ts';
 import type { Proof, StoredSession } from './store.ts';
 import { insertSession, keepVersions } from './store.ts';
 import { tokenRefusal } from './token-refusal.ts';
+import type { Use } from './used-once.ts';
+import { findUses, jtiHash, useNow } from './used-once.ts';
 import { readToken, verifyToken } from './verify.ts';
 import type { VerifiedToken } from './verify.ts';
 import type { RateRule, Rates } from '#platform/http/limits.ts';
 import { subjectOf, workloadId } from './workload.ts';
 
 export interface ExchangeServices {
+  readonly database: Database;
   readonly kinds: Kinds;
   readonly keys: IssuerKeys;
   readonly tokens: SessionTokens;
@@ -43,6 +48,7 @@ export interface Attempt {
   verified?: VerifiedToken;
   subject?: string;
   outcomes?: readonly MappingOutcome[];
+  use?: TokenUse;
 }
 
 /** A session that only has to be written. */
@@ -51,6 +57,8 @@ export interface ReadySession {
   readonly token: string;
   readonly expiresInSeconds: number;
   readonly mappings: readonly IssuerMapping[];
+  /** Null = no mapping of it asks for single use. */
+  readonly once: { readonly use: Use; readonly keepUntil: Date } | null;
 }
 
 /** Whatever is wrong with the token, the caller is told the same; the cause is in the audit. */
@@ -72,10 +80,11 @@ async function exchange(services: ExchangeServices, call: Call, token: string, a
   const keys = await services.keys.keysFor({ accountId: call.account.id, ...issuer }, preview);
   const verified = (attempt.verified = await verifyToken(preview, issuer.facts.rules, keys, call.now));
   const subject = (attempt.subject = knownSubject(issuer, verified));
-  const matches = matchingMappings(call, issuer, attempt);
+  const use: TokenUse = { atMs: call.now.getTime(), isBound: false, isDirect: false };
+  const { matches, once } = await unusedMatches(services, call, { issuer, verified, matches: matchingMappings(call, issuer, attempt, use) });
   const session = newSession(call, { issuer, verified, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash });
   refuseDead(services, call, session);
-  return ready(services, call, session, matches);
+  return { ...(await ready(services, call, session, matches)), once };
 }
 
 function registeredIssuer(call: Call, unverifiedIssuer: string): TrustedIssuer {
@@ -94,13 +103,31 @@ function knownSubject(issuer: TrustedIssuer, { claims }: VerifiedToken): string 
   throw tokenRefusal('subject', `the workload's subject is made of ${expected.map((claim) => `\`${claim}\``).join(', ')}, which the token lacks or which are too long`, { expected });
 }
 
-function matchingMappings(call: Call, issuer: TrustedIssuer, attempt: Attempt): readonly Match[] {
+function matchingMappings(call: Call, issuer: TrustedIssuer, attempt: Attempt, use: TokenUse): readonly Match[] {
   const index = mappingsOf(call.world, issuer.uid);
   const { claims } = attempt.verified!;
-  const matches = matchAll(index, claims);
+  const matches = matchAll(index, claims, use);
   if (matches.length > 0) return matches;
   attempt.outcomes = explainAll(index, claims);
+  attempt.use = use;
   throw refusal('trust.no_mapping', { because: index.all.length === 0 ? 'the issuer has no claim mappings' : 'no claim mapping of the issuer matches' });
+}
+
+/** Longer than clocks differ: the issuer's from ours (60 s at most) and those of our nodes from each other. */
+const keepUsedMs = 120_000;
+
+/** Without the mappings of single use that have used the token. What is decided here is made sure of in the write. */
+async function unusedMatches({ database }: ExchangeServices, call: Call, found: { issuer: TrustedIssuer; verified: VerifiedToken; matches: readonly Match[] }) {
+  const { issuer, verified, matches } = found;
+  const single = matches.filter(({ mapping }) => mapping.facts.use.singleUse).map(({ mapping }) => mapping.uid);
+  if (single.length === 0) return { matches, once: null };
+  const jti = jtiHash(issuer.uid, verified.tokenId!);
+  const used = await findUses(database.read, { accountId: call.account.id, usedBy: single, jti });
+  const left = matches.filter(({ mapping }) => !used.has(mapping.uid));
+  if (left.length === 0) throw refusal('trust.used_before', { because: 'the token was used before, and every claim mapping that matches takes it once', evidence: { check: 'token_id', actual: verified.tokenId } });
+  const usedBy = single.filter((uid) => !used.has(uid));
+  const once = { use: { accountId: call.account.id, usedBy, jti }, keepUntil: new Date(verified.expiresAtSeconds * 1_000 + keepUsedMs) };
+  return { matches: left, once: usedBy.length === 0 ? null : once };
 }
 
 interface NewSession {
@@ -125,6 +152,7 @@ function newSession(call: Call, parts: NewSession): StoredSession {
   return {
     accountId: call.account.id, id: call.uid(), issuerUid: issuer.uid, issuer: issuer.facts.rules.issuer, subject,
     label: labelOf(parts), claims: verified.claims, proof: parts.proof, mappings, tokenHash: parts.tokenHash, createdAt: call.now,
+    less: null, confirmation: null, isDirect: false,
     expiresAt: new Date(Math.max(...mappings.map(({ expiresAtMs }) => expiresAtMs))), revokedAt: null, revokedBy: null,
   };
 }
@@ -140,7 +168,7 @@ function refuseDead({ kinds }: ExchangeServices, call: Call, session: StoredSess
   throw refusal('trust.no_mapping', { because: 'the claim mappings that match grant nothing now: check their roles, resource groups and scopes' });
 }
 
-async function ready({ tokens }: ExchangeServices, call: Call, session: StoredSession, matches: readonly Match[]): Promise<ReadySession> {
+async function ready({ tokens }: ExchangeServices, call: Call, session: StoredSession, matches: readonly Match[]): Promise<Omit<ReadySession, 'once'>> {
   const expiresAtSeconds = session.expiresAt.getTime() / 1_000;
   const token = await tokens.sign(call.account.id, {
     issuer: tokens.issuerOf(call.account.identifier),
@@ -152,8 +180,9 @@ async function ready({ tokens }: ExchangeServices, call: Call, session: StoredSe
   return { session, token, expiresInSeconds: Math.floor(expiresAtSeconds - call.now.getTime() / 1_000), mappings: matches.map(({ mapping }) => mapping) };
 }
 
-/** One transaction with the audit row. */
-export async function writeSession(tx: Tx, call: Call, { session, mappings }: ReadySession): Promise<void> {
+/** One transaction with the audit row. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
+export async function writeSession(tx: Tx, call: Call, { session, mappings, once }: ReadySession): Promise<void> {
+  if (once !== null && (await useNow(tx, once.use, once.keepUntil)) < once.use.usedBy.length) throw new Rerun(call.revision);
   await insertSession(tx, session);
   await keepVersions(tx, session.accountId, mappings, call.now);
   call.note({
@@ -164,6 +193,7 @@ export async function writeSession(tx: Tx, call: Call, { session, mappings }: Re
     detail: {
       issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,
       mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path })),
+      ...(once === null ? {} : { usedOnceBy: once.use.usedBy }),
     },
   });
 }

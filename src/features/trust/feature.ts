@@ -23,6 +23,7 @@ import { createSessionTokens } from './session-token.ts';
 import { createSessions } from './sessions.ts';
 import { sweepSessions } from './store.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
+import { sweepUses } from './used-once.ts';
 
 export interface TrustServices {
   readonly database: Database;
@@ -61,6 +62,9 @@ export function trustFeature(services: TrustServices): Manifest {
     name: 'trust',
     operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared)],
     recognisers: [sessionRecogniser(shared)],
-    jobs: [{ name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) }],
+    jobs: [
+      { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },
+      { name: 'trust.sweep_used', everyMs: 600_000, run: (signal) => sweepUses(database, clock.now(), signal) },
+    ],
   };
 }

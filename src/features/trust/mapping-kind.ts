@@ -7,6 +7,7 @@ import { compileMapping } from './compile-mapping.ts';
 import { mappingFaults } from './mapping-faults.ts';
 import type { ClaimMappingFacts, ClaimMappingSpec } from './schema.ts';
 import { claimMappingSpec } from './schema.ts';
+import { asksForLess } from './token-use.ts';
 
 export function claimMappingKind(kinds: () => Kinds): Kind<ClaimMappingSpec> {
   return {
@@ -36,6 +37,7 @@ function newGrants(change: { before: Entry | null; after: Entry | null; worldAft
 /** True only when it is plain that the mapping lets in nobody else, and gives nothing it did not give. */
 function givesNoMore(before: ClaimMappingFacts, after: ClaimMappingFacts): boolean {
   if (before.issuerUid !== after.issuerUid || (after.mayAdminister && !before.mayAdminister) || after.ttlSeconds > before.ttlSeconds) return false;
+  if (asksForLess(before.use, after.use)) return false;
   if (before.spec.condition !== undefined && before.spec.condition !== after.spec.condition) return false;
   const asked = new Set(after.spec.when.map((condition) => canonicalJson(condition)));
   if (!before.spec.when.every((condition) => asked.has(canonicalJson(condition)))) return false;

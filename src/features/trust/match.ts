@@ -1,5 +1,5 @@
 /** Which mappings of an issuer match verified claims, and why the others do not. Pure. */
-import type { MappingGrant } from '#kernel/caller.ts';
+import type { MappingGrant, TokenUse } from '#kernel/caller.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { MatcherSpec } from '#kernel/matcher.ts';
 import type { ClaimExpression } from './claim-expression.ts';
@@ -46,11 +46,11 @@ export function indexMappings(mappings: readonly IssuerMapping[]): MappingIndex 
   return { all: mappings, byValue, others };
 }
 
-/** Every mapping whose conditions all hold and that grants something for these claims, in order of uid. */
-export function matchAll(index: MappingIndex, claims: Claims): readonly Match[] {
+/** Every mapping whose conditions all hold and that grants something for these claims, brought like this, in order of uid. */
+export function matchAll(index: MappingIndex, claims: Claims, use?: TokenUse): readonly Match[] {
   return candidates(index, claims)
     .filter(({ facts }) => isMet(facts, claims))
-    .map((mapping) => ({ mapping, grants: mapping.facts.grantsFor(claims) }))
+    .map((mapping) => ({ mapping, grants: mapping.facts.grantsFor(claims, use) }))
     .filter(({ grants }) => grants.length > 0)
     .toSorted((a, b) => (a.mapping.uid < b.mapping.uid ? -1 : 1));
 }

@@ -16,6 +16,7 @@ import type { Attempt } from './exchange.ts';
 import type { MappingOutcome } from './match.ts';
 import { principalOf } from './standing.ts';
 import { brief, isStorable } from './storable.ts';
+import { unmetUses } from './token-use.ts';
 import type { TokenEvidence } from './verify.ts';
 
 export interface RefusalServices {
@@ -79,11 +80,12 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
 }
 
 /** What values a claim had is personal; which rule refused is not. */
-function actOf({ tokenHash, issuer, verified, subject, outcomes }: Attempt, cause: Refusal): Act {
+function actOf(attempt: Attempt, cause: Refusal): Act {
+  const { tokenHash, issuer, verified, subject, outcomes } = attempt;
   const check = checkOf(cause);
   const principal = issuer === undefined || subject === undefined ? undefined : principalOf({ issuer: issuer.facts.rules.issuer, subject, label: subject });
   const evidence = cause.evidence === undefined ? {} : { evidence: brief(cause.evidence) };
-  const mappings = outcomes === undefined ? {} : { mappings: outcomes.slice(0, maxOutcomes).map(failuresOf) };
+  const mappings = outcomes === undefined ? {} : { mappings: outcomes.slice(0, maxOutcomes).map((outcome) => failuresOf(outcome, attempt)) };
   return {
     outcome: 'refused',
     ...(principal === undefined ? {} : { actor: principal }),
@@ -94,13 +96,15 @@ function actOf({ tokenHash, issuer, verified, subject, outcomes }: Attempt, caus
   };
 }
 
-function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome): unknown {
+function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome, { verified, use }: Attempt): unknown {
+  const uses = verified === undefined ? [] : unmetUses(mapping.facts.use, verified.claims, use);
   return {
     mapping: mapping.path,
     version: mapping.version,
     failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected, actual }) => ({ claim, expected: brief(expected), actual: brief(actual) })),
     ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
     uid: mapping.uid,
+    ...(uses.length === 0 ? {} : { uses }),
     ...(scopes.length === 0 ? {} : { scopes }),
   };
 }

@@ -11,6 +11,7 @@ import { compileClaimExpression } from './claim-expression.ts';
 import type { CompiledGrant } from './scope-grant.ts';
 import type { Label } from './label.ts';
 import { isLabel } from './label.ts';
+import type { UseConditions } from './token-use.ts';
 import { presetNames } from './presets.ts';
 import type { Preset } from './presets.ts';
 import { supportedAlgorithms } from './verify.ts';
@@ -146,6 +147,9 @@ export const claimMappingSpec = z.strictObject({
       label: z.string().min(1).max(256).refine(isLabel, { error: 'must be text with claims in braces, such as `tfc:{/terraform_workspace_name}`' }).optional(),
     })
     .optional(),
+  singleUse: z.boolean().optional().describe('a token counts at one exchange and never again, told by its `jti`; one without contributes nothing'),
+  maxTokenAge: duration({ minSeconds: 1, maxSeconds: 7 * 86_400 }).optional().describe('since `iat`, at the exchange; a token without contributes nothing'),
+  proofOfPossession: z.boolean().optional().describe('only for sessions bound to a key by DPoP or to a client certificate'),
   mayAdminister: z.boolean().optional(),
 });
 export type ClaimMappingSpec = z.infer<typeof claimMappingSpec>;
@@ -182,6 +186,7 @@ export interface ClaimMappingFacts extends MappingFacts {
   /** Null = the document has none. */
   readonly expression: ClaimExpression | null;
   readonly grants: readonly CompiledGrant[];
+  readonly use: UseConditions;
   readonly ttlSeconds: number;
   readonly label: Label | null;
   readonly spec: ClaimMappingSpec;

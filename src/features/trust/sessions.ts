@@ -91,6 +91,7 @@ export function inForceAt(session: StoredSession, nowMs: number): SessionInForce
   const evidence: WorkloadEvidence = {
     sessionId: id, issuerUid, issuer, subject, claims,
     mappings: mappings.map(({ mappingUid, version, grants }) => ({ mappingUid, version, grants })),
+    use: { atMs: session.createdAt.getTime(), isBound: session.confirmation !== null, isDirect: session.isDirect },
   };
   return { session, mappings, evidence };
 }

@@ -48,7 +48,7 @@ export function callerOf({ session, evidence }: SessionInForce, mayAdminister: b
     accountId: session.accountId,
     principal: principalOf(session),
     credential: { kind: 'session', id: session.id },
-    bounds: 'principal',
+    bounds: session.less === null ? 'principal' : session.less.bounds,
     workload: evidence,
     mayAdminister,
     expiresAt: session.expiresAt,
@@ -56,11 +56,11 @@ export function callerOf({ session, evidence }: SessionInForce, mayAdminister: b
 }
 
 function decideStanding(world: World, kinds: Kinds, inForce: SessionInForce, now: Date): Standing {
-  const { session, mappings } = inForce;
+  const { session } = inForce;
   const issuer = world.get(session.issuerUid);
   if (issuer?.kind !== 'trusted_issuer' || !issuerStillAccepts(session, issuer.facts as IssuerFacts)) return dead;
   if (!anyGrantNow(world, kinds, callerOf(inForce, false), now)) return dead;
-  return { lives: true, mayAdminister: allMayAdminister(world, session, mappings) };
+  return { lives: true, mayAdminister: allMayAdminister(world, inForce) };
 }
 
 /** The rules as they are now, at the time of the exchange, on the claims and the key of then. */
@@ -84,11 +84,11 @@ function issuerStillAccepts({ claims, proof, createdAt, subject }: StoredSession
  * Rights of one mapping are not to be used under the word of another: every mapping that still gives something must say
  * so, at the exchange and now.
  */
-function allMayAdminister(world: World, { claims, issuerUid }: StoredSession, mappings: readonly RecordedMapping[]): boolean {
+function allMayAdminister(world: World, { session: { claims, issuerUid }, mappings, evidence }: SessionInForce): boolean {
   const giving = mappings.flatMap((recorded) => {
     const entry = world.get(recorded.mappingUid);
     const facts = entry?.kind === 'claim_mapping' ? (entry.facts as ClaimMappingFacts) : null;
-    return facts !== null && facts.issuerUid === issuerUid && facts.grantsFor(claims).length > 0 ? [{ recorded, facts }] : [];
+    return facts !== null && facts.issuerUid === issuerUid && facts.grantsFor(claims, evidence.use).length > 0 ? [{ recorded, facts }] : [];
   });
   return giving.length > 0 && giving.every(({ recorded, facts }) => recorded.mayAdminister && facts.mayAdminister);
 }

@@ -1,5 +1,6 @@
 /** Rows of trust: sessions, versions of mappings that sessions met, last good keys of issuers. */
 import { sql } from 'kysely';
+import type { Bound } from '#kernel/caller.ts';
 import type { Database, Reader, Tx } from '#platform/database/database.ts';
 import type { IssuerMapping } from './match.ts';
 import type { RecordedMapping } from './schema.ts';
@@ -11,6 +12,18 @@ export interface Proof {
   readonly key: string;
   /** Fingerprint of the place the key came from. */
   readonly source: string;
+}
+
+/** RFC 7800 §3: the thumbprint of a key (RFC 7638) a proof must be signed with, or of a client certificate. */
+export type Confirmation = { readonly jkt: string } | { readonly 'x5t#S256': string };
+
+/** What a session asked to be held to, as it asked and as it counts. */
+export interface AskedLess {
+  readonly bounds: readonly Bound[];
+  /** Permissions; null = none were named. */
+  readonly scope: readonly string[] | null;
+  /** RFC 9396; null = there were none. */
+  readonly details: readonly object[] | null;
 }
 
 export interface StoredSession {
@@ -25,6 +38,12 @@ export interface StoredSession {
   readonly mappings: readonly RecordedMapping[];
   /** SHA-256 of the outside token. */
   readonly tokenHash: Buffer;
+  /** What it asked to be held to; null = as far as its mappings reach. */
+  readonly less: AskedLess | null;
+  /** What its holder has to prove; null = whoever has the token holds it. */
+  readonly confirmation: Confirmation | null;
+  /** It stands for the outside token itself, which is the credential. */
+  readonly isDirect: boolean;
   readonly createdAt: Date;
   readonly expiresAt: Date;
   readonly revokedAt: Date | null;
@@ -36,7 +55,8 @@ export async function insertSession(tx: Tx, session: StoredSession): Promise<voi
     account_id: session.accountId, id: session.id, issuer_uid: session.issuerUid, issuer: session.issuer, subject: session.subject, label: session.label,
     claims: JSON.stringify(session.claims), proof: JSON.stringify(session.proof), mappings: JSON.stringify(session.mappings),
     mapping_uids: session.mappings.map((mapping) => mapping.mappingUid), token_hash: session.tokenHash,
-    created_at: session.createdAt, expires_at: session.expiresAt, revoked_at: null, revoked_by: null,
+    bounds: session.less === null ? null : JSON.stringify(session.less), confirmation: session.confirmation === null ? null : JSON.stringify(session.confirmation),
+    direct: session.isDirect, created_at: session.createdAt, expires_at: session.expiresAt, revoked_at: null, revoked_by: null,
   }).execute();
 }
 
@@ -126,12 +146,13 @@ interface SessionRow {
   readonly account_id: string; readonly id: string; readonly issuer_uid: string; readonly issuer: string; readonly subject: string; readonly label: string;
   readonly claims: object; readonly proof: object; readonly mappings: object; readonly token_hash: Buffer;
   readonly created_at: Date; readonly expires_at: Date; readonly revoked_at: Date | null; readonly revoked_by: string | null;
+  readonly bounds: unknown; readonly confirmation: unknown; readonly direct: boolean;
 }
 
 function sessionOf(row: SessionRow): StoredSession {
   return {
     accountId: row.account_id, id: row.id, issuerUid: row.issuer_uid, issuer: row.issuer, subject: row.subject, label: row.label,
     claims: row.claims as Record<string, unknown>, proof: row.proof as Proof, mappings: row.mappings as RecordedMapping[], tokenHash: row.token_hash,
-    createdAt: row.created_at, expiresAt: row.expires_at, revokedAt: row.revoked_at, revokedBy: row.revoked_by,
+    less: row.bounds as AskedLess | null, confirmation: row.confirmation as Confirmation | null, isDirect: row.direct, createdAt: row.created_at, expiresAt: row.expires_at, revokedAt: row.revoked_at, revokedBy: row.revoked_by,
   };
 }

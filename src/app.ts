@@ -1,6 +1,6 @@
 /** Builds a running app: the features in rank order, and the gate through which the platform asks them. */
 import { createHmac } from 'node:crypto';
-import { access, authorize, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, shelveBindings, visibleNames } from '#features/access/feature.ts';
+import { access, authorize, boundsGive, builtin, evaluate, governedGives, hasLiveGrant, holdings, lastAdminGone, shelveBindings, visibleNames } from '#features/access/feature.ts';
 import { auditFeature, createRecorder, createRefusalCounts } from '#features/audit/feature.ts';
 import type { Recorder, RefusalCounts } from '#features/audit/feature.ts';
 import { createKnownTokens, credentialsFeature } from '#features/credentials/feature.ts';
@@ -194,7 +194,7 @@ export function createApp(services: AppServices): App {
 function changeRules(kinds: Kinds): ChangeRules {
   return {
     builtIns: (kind, identifier) => builtin(kind, identifier)?.uid,
-    governed: (before, after, worldAfter) => governedGives(before, after, worldAfter, kinds),
+    governed: (before, after, worldAfter, bounds) => [...governedGives(before, after, worldAfter, kinds), ...boundsGive(bounds, { before, after }, worldAfter, kinds)],
     lastAdminGone,
   };
 }

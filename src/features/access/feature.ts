@@ -14,7 +14,7 @@ export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
 export { externalTarget, registeredResource } from './external-resource-kind.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
-export { governedGives } from './govern.ts';
+export { boundsGive, governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
 export { holds } from './holds.ts';
 export { lastAdminGone } from './last-admin.ts';

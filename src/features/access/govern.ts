@@ -2,9 +2,11 @@
  * Governed tags and attributes: those a condition in force reads. Whoever changes one moves a resource into somebody's
  * reach, so it needs `<kind>.govern` or what the change gives (CONTRACTS §5).
  */
+import type { Caller } from '#kernel/caller.ts';
 import type { Target } from '#kernel/decision.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { boundExtent } from './bounds.ts';
 import { externalTarget } from './external-resource-kind.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
@@ -28,12 +30,37 @@ const mappingKey = Symbol('access conditional mapping grants');
  */
 export function governedGives(before: Entry | null, after: Entry | null, worldAfter: World, kinds: Kinds): Given[] {
   if (after === null) return [];
+  const { was, becomes } = targetsOf(before, after, worldAfter);
+  const words = kinds.of(worldAfter);
+  return [...governed(was, becomes, worldAfter, words), ...principalGives(before, after, worldAfter, words)];
+}
+
+/**
+ * The same for conditions in the bounds of the credential that makes the change: what its principal may do there it could
+ * do itself next.
+ */
+export function boundsGive(bounds: Caller['bounds'], change: { readonly before: Entry | null; readonly after: Entry | null }, worldAfter: World, kinds: Kinds): Given[] {
+  const { before, after } = change;
+  if (bounds === 'principal' || after === null) return [];
+  const { was, becomes } = targetsOf(before, after, worldAfter);
+  if (sameValues(was, becomes)) return [];
+  const places = placesOf(becomes, worldAfter);
+  const verbs = kinds.of(worldAfter).nouns.get(becomes.kind)?.verbs ?? [];
+  const given = bounds.flatMap((bound): Given[] => {
+    const extent = boundExtent(bound);
+    const isNew = conditionalSelectors(extent.resources, becomes.kind).some((selector) => matchesNewly(selector, was, becomes));
+    if (!isNew || !places.some((place) => inRange(extent, place))) return [];
+    const permissions = verbs.map((verb) => `${becomes.kind}.${verb}`).filter((permission) => bound.permissions === 'all' || bound.permissions.includes(permission));
+    return [{ bound: { permissions, extent: itself(becomes) }, why: 'the new values meet a condition of the credential itself', pointer: '' }];
+  });
+  return unlessGoverned(given, was, becomes);
+}
+
+/** As conditions see it. A registration that tells of another thing than before says nothing of what that was. */
+function targetsOf(before: Entry | null, after: Entry, worldAfter: World): { readonly was: Target | null; readonly becomes: Target } {
   const becomes = meant(worldAfter, after);
   const was = before === null ? null : meant(worldAfter, before);
-  // A registration that tells of another thing than before says nothing of what that was.
-  const isSame = was?.kind === becomes.kind && was.identifier === becomes.identifier;
-  const words = kinds.of(worldAfter);
-  return [...governed(isSame ? was : null, becomes, worldAfter, words), ...principalGives(before, after, worldAfter, words)];
+  return { was: was?.kind === becomes.kind && was.identifier === becomes.identifier ? was : null, becomes };
 }
 
 function meant(world: World, entry: Entry): Target {
@@ -50,6 +77,10 @@ function governed(before: Target | null, after: Target, worldAfter: World, kinds
     const isNew = selectors.some((selector) => matchesNewly(selector, before, after));
     if (isNew) given.push({ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' });
   }
+  return unlessGoverned(given, before, after);
+}
+
+function unlessGoverned(given: readonly Given[], before: Target | null, after: Target): Given[] {
   const askedOf = before === null ? [after] : [before, after];
   return given.flatMap((one) => askedOf.map((target): Given => ({ ...one, unless: { permission: `${after.kind}.govern`, target } })));
 }
@@ -93,9 +124,11 @@ function matchesNewly(selector: CompiledSelector, before: Target | null, after: 
 
 function ownBound(grant: Grant, resource: Target, kinds: Kinds): Given['bound'] {
   const ofKind = [...permissionsOf(grant.role, kinds)].filter(({ noun }) => noun.name === resource.kind);
-  const permissions = ofKind.map(({ permission }) => permission);
-  const resources = [{ type: resource.kind, identifiers: [resource.identifier!] }];
-  return { permissions, extent: { scope: resource.scope, includeChildScopes: false, resources } };
+  return { permissions: ofKind.map(({ permission }) => permission), extent: itself(resource) };
+}
+
+function itself({ kind, scope, identifier }: Target): Given['bound']['extent'] {
+  return { scope, includeChildScopes: false, resources: [{ type: kind, identifiers: [identifier!] }] };
 }
 
 function sameValues(before: Target | null, after: Target): boolean {

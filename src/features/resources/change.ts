@@ -57,7 +57,7 @@ export async function planCall(services: ChangeServices, call: Call, request: Ch
   const changed = await changedSecrets(services, call.world, request);
   if (call.world.revision !== call.revision) throw new Rerun(call.world.revision);
   const planning = {
-    kinds, rules, world: call.world, now: call.now, uid: () => call.uid(),
+    kinds, rules, world: call.world, now: call.now, uid: () => call.uid(), bounds: call.caller.bounds,
     mayView: (entry: Entry) => call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed,
   };
   const plan = planChanges(planning, request, { ...known, changedSecrets: changed });

@@ -2,7 +2,7 @@
  * Plans a set of changes: what is created, updated, deleted or left alone; the world it leaves; and everything that must
  * be allowed for it. One path for `apply` and for the single create, update and delete.
  */
-import type { Bound } from '#kernel/caller.ts';
+import type { Bound, Caller } from '#kernel/caller.ts';
 import type { Check, FieldPlace, Target } from '#kernel/decision.ts';
 import { assert, refusal } from '#kernel/errors.ts';
 import type { FieldError } from '#kernel/errors.ts';
@@ -20,8 +20,8 @@ import { entryOf } from './store.ts';
 /** Rules of the access engine that every change must pass; given by `app.ts`, since access comes later in rank. */
 export interface ChangeRules {
   readonly builtIns: BuiltIns;
-  /** What a change of a governed tag or attribute gives (CONTRACTS §5). */
-  readonly governed: (before: Entry | null, after: Entry | null, worldAfter: World) => readonly Given[];
+  /** What a change of a governed tag or attribute gives (CONTRACTS §5), also to the credential that makes it. */
+  readonly governed: (before: Entry | null, after: Entry | null, worldAfter: World, bounds: Caller['bounds']) => readonly Given[];
   readonly lastAdminGone: (before: World, after: World, now: Date) => boolean;
 }
 
@@ -74,12 +74,22 @@ export interface Planning {
   readonly world: World;
   readonly now: Date;
   readonly uid: () => string;
+  /** Of the credential that asks for the change. */
+  readonly bounds: Caller['bounds'];
   /** Names of others appear in errors only for those who may view them. */
   readonly mayView: (entry: Entry) => boolean;
+  /** False for what a reference must not find, as if it were not there; absent = it finds everything. */
+  readonly mayFind?: (entry: Entry) => boolean;
 }
 
 /** Synchronous, so that it sees one revision. Throws located refusals; decides no rights. */
 export function planChanges(planning: Planning, request: ChangeRequest, known: Known): ChangePlan {
+  const outcome = foresee(planning, request, known);
+  return { ...outcome, checks: distinct(outcome.changes.flatMap((change) => checksOf(planning, change, outcome.after))) };
+}
+
+/** What the changes come to, for those who only want to know: as `planChanges`, without what must be allowed for it. */
+export function foresee(planning: Planning, request: ChangeRequest, known: Known): Omit<ChangePlan, 'checks'> {
   const { kinds, world } = planning;
   const drafts = request.saves.map((document) => draft(planning, document, known));
   const removed = withContents(planning, request.deletions);
@@ -99,7 +109,7 @@ export function planChanges(planning: Planning, request: ChangeRequest, known: K
   protectReferenced(planning, removed, new Set(saved.map((each) => each.uid)), known);
   const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, { before: world, after, known, set: request.set }))];
   if (planning.rules.lastAdminGone(world, after, planning.now)) throw refusal('access.last_admin');
-  return { changes, before: world, after, checks: distinct(changes.flatMap((change) => checksOf(planning, change, after))), set: request.set };
+  return { changes, before: world, after, set: request.set };
 }
 
 interface Drafted {
@@ -134,9 +144,9 @@ function shellOf(document: Document): Pick<Entry, 'kind' | 'scope' | 'identifier
   return { kind: document.kind, scope: document.scope, identifier: document.identifier, name: document.name, tags: document.tags };
 }
 
-function resolve({ kinds, rules, mayView }: Planning, drafted: Drafted, naming: World): Saved {
+function resolve({ kinds, rules, mayView, mayFind = () => true }: Planning, drafted: Drafted, naming: World): Saved {
   const { document } = drafted;
-  const { refs, errors } = resolveReferences(kinds.kinds.get(document.kind)!, document, { after: naming, builtIns: rules.builtIns, mayView });
+  const { refs, errors } = resolveReferences(kinds.kinds.get(document.kind)!, document, { after: naming, builtIns: rules.builtIns, mayView, mayFind });
   const scopeError = naming.hasScope(document.scope) ? [] : [{ pointer: '/scope', message: `the scope \`${document.scope}\` does not exist` }];
   return { ...drafted, refs, errors: [...scopeError, ...errors].map((error) => ({ ...error, document: document.index })) };
 }
@@ -217,7 +227,7 @@ function setMove(stored: StoredResource | null, set: string | null): FieldChange
   return [{ pointer: '/set', ...(stored.appliedSet === null ? {} : { before: stored.appliedSet }), after: set }];
 }
 
-function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, after: World): Check[] {
+function checksOf({ kinds, rules, world, bounds }: Planning, change: PlannedChange, after: World): Check[] {
   const { entryBefore, entryAfter } = change;
   const kind = kinds.kinds.get((entryAfter ?? entryBefore)!.kind)!;
   const place = (pointer: string) => ({ document: change.index, pointer });
@@ -227,7 +237,7 @@ function checksOf({ kinds, rules, world }: Planning, change: PlannedChange, afte
   // Whoever may not see it must not learn that this is what it says.
   if (change.action === 'unchanged') return [ask('view', entryBefore!, 'before')];
   const gives = kind.gives?.({ before: entryBefore, after: entryAfter, worldBefore: world, worldAfter: after }) ?? [];
-  const governed = rules.governed(entryBefore, entryAfter, after);
+  const governed = rules.governed(entryBefore, entryAfter, after, bounds);
   return [
     ...(change.action === 'create' ? [ask('create', entryAfter!, 'after')] : []),
     ...(change.action === 'update' ? [ask('edit', entryBefore!, 'before'), ask('edit', entryAfter!, 'after')] : []),

@@ -3,7 +3,7 @@
  * nearest to. Pure; who may read them is decided elsewhere.
  */
 import { canonicalJson } from '#kernel/canonical.ts';
-import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { ClaimExpectation } from './claim-condition.ts';
 import type { GrantState } from './grant-states.ts';
 import { nearClaim, nearValue } from './near-value.ts';
 
@@ -56,7 +56,7 @@ function said({ claim, expected, actual }: MappingFacts['conditions'][number], c
     const near = nearClaim(claim, claims);
     return { text: `\`${claim}\` is not in the token${near === null ? '' : `, which has \`${near}\``}; it must ${must}`, rank: near === null ? 1 : 0 };
   }
-  const near = nearValue(expected as MatcherSpec, actual);
+  const near = nearValue(expected as ClaimExpectation, actual);
   return { text: `\`${claim}\` is ${text(actual)} and must ${must}${near === null ? '' : `: ${near}`}`, rank: near === null ? 2 : 0 };
 }
 

@@ -2,11 +2,11 @@
 import type { MappingGrant } from '#kernel/caller.ts';
 import type { Draft } from '#kernel/kind.ts';
 import { durationSeconds } from '#kernel/marks.ts';
-import { compileMatcher, noClaims, readPointer } from '#kernel/matcher.ts';
-import type { MatcherSpec } from '#kernel/matcher.ts';
+import { readPointer } from '#kernel/matcher.ts';
+import { compileCondition } from './claim-condition.ts';
 import { claimExpressionOf } from './claim-expression.ts';
 import { compileLabel } from './label.ts';
-import type { ClaimMappingFacts, ClaimMappingSpec, CompiledCondition, ConditionSpec } from './schema.ts';
+import type { ClaimMappingFacts, ClaimMappingSpec } from './schema.ts';
 import type { CompiledGrant } from './scope-grant.ts';
 import { compileGrant, isMiss } from './scope-grant.ts';
 import type { UseConditions } from './token-use.ts';
@@ -55,16 +55,4 @@ function grantOf(grant: CompiledGrant, claims: Readonly<Record<string, unknown>>
 export function isMet({ conditions, expression }: Pick<ClaimMappingFacts, 'conditions' | 'expression'>, claims: Readonly<Record<string, unknown>>): boolean {
   if (conditions.length === 0 || !conditions.every((condition) => condition.holds(readPointer(claims, condition.claim)))) return false;
   return expression === null || expression.outcomeFor(claims) === 'holds';
-}
-
-function compileCondition(spec: ConditionSpec): CompiledCondition {
-  const expected = matcherOf(spec);
-  const matches = compileMatcher(expected);
-  return { claim: spec.claim, expected, holds: (actual) => actual !== undefined && actual !== null && matches(actual, noClaims) };
-}
-
-function matcherOf({ equals, oneOf, glob }: ConditionSpec): MatcherSpec {
-  if (equals !== undefined) return { equals };
-  if (oneOf !== undefined) return { oneOf };
-  return glob === undefined ? { exists: true } : { glob };
 }

@@ -136,6 +136,8 @@ describe('the mappings of an issuer', () => {
       fc.record({ claim, oneOf: fc.array(scalar, { maxLength: 3 }) }),
       fc.record({ claim, glob: fc.constantFrom('*', 'x*') }),
       fc.record({ claim, exists: fc.constant(true as const) }),
+      fc.record({ claim, absent: fc.constant(true as const) }),
+      fc.record({ claim, any: fc.record({ equals: scalar }) }),
     ) as fc.Arbitrary<ConditionSpec>;
     const claims = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.oneof(scalar, fc.constant(null), fc.constant(['x'])));
     fc.assert(

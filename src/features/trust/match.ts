@@ -1,14 +1,15 @@
 /** Which mappings of an issuer match verified claims, and why the others do not. Pure. */
 import type { MappingGrant, TokenUse } from '#kernel/caller.ts';
 import { readPointer } from '#kernel/matcher.ts';
-import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { ClaimExpectation } from './claim-condition.ts';
 import type { ClaimExpression } from './claim-expression.ts';
 import { whyNot } from './claim-expression.ts';
 import { nearValue } from './near-value.ts';
 import type { Judgement, RecordedClaims } from './recorded-claims.ts';
 import { judgeCondition, judgeExpression, judgeMapping } from './recorded-claims.ts';
 import { isMet } from './compile-mapping.ts';
-import type { ClaimMappingFacts, CompiledCondition } from './schema.ts';
+import { choosePins } from './pins.ts';
+import type { ClaimMappingFacts } from './schema.ts';
 import type { ScopeMiss } from './scope-grant.ts';
 import { isMiss } from './scope-grant.ts';
 
@@ -38,8 +39,9 @@ export interface MappingIndex {
 export function indexMappings(mappings: readonly IssuerMapping[]): MappingIndex {
   const byValue = new Map<string, Map<unknown, IssuerMapping[]>>();
   const others: IssuerMapping[] = [];
-  for (const mapping of mappings) {
-    const pin = pinOf(mapping.facts.conditions);
+  const pins = choosePins(mappings.map(({ facts }) => facts.conditions));
+  for (const [i, mapping] of mappings.entries()) {
+    const pin = pins[i]!;
     if (pin === null) others.push(mapping);
     else for (const value of pin.values) append(byValue, pin.claim, value, mapping);
   }
@@ -57,7 +59,7 @@ export function matchAll(index: MappingIndex, claims: Claims, use?: TokenUse): r
 
 export interface ConditionOutcome {
   readonly claim: string;
-  readonly expected: MatcherSpec;
+  readonly expected: ClaimExpectation;
   /** Null when the claim is missing. */
   readonly actual: unknown;
   /** Null = cannot be told, since the claim was redacted. */
@@ -126,12 +128,6 @@ function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMa
   return found;
 }
 
-/** A condition only a few values meet. */
-function pinOf(conditions: readonly CompiledCondition[]): { claim: string; values: ReadonlySet<unknown> } | null {
-  for (const { claim, expected } of conditions) if ('equals' in expected) return { claim, values: new Set([expected.equals]) };
-  for (const { claim, expected } of conditions) if ('oneOf' in expected) return { claim, values: new Set(expected.oneOf) };
-  return null;
-}
 
 function append(byValue: Map<string, Map<unknown, IssuerMapping[]>>, claim: string, value: unknown, mapping: IssuerMapping): void {
   let ofClaim = byValue.get(claim);

@@ -1,15 +1,16 @@
 /** How a claim that does not fit came near to what a mapping asks: what people get wrong most. Pure; for traces only. */
 import { nearest } from '#kernel/identifier.ts';
-import type { MatcherSpec } from '#kernel/matcher.ts';
 import { compileMatcher, noClaims, pointerOf } from '#kernel/matcher.ts';
+import type { ClaimExpectation } from './claim-condition.ts';
 
 const maxCompared = 100;
 const maxLength = 1_000;
 const maxNames = 200;
 
 /** Null when it is simply another value. Cheap enough to be asked of every condition of every mapping. */
-export function nearValue(expected: MatcherSpec, actual: unknown): string | null {
+export function nearValue(expected: ClaimExpectation, actual: unknown): string | null {
   if (actual === null || actual === undefined) return null;
+  if ('any' in expected || 'all' in expected) return Array.isArray(actual) ? null : 'the mapping wants a list, and the token has one value';
   if ('glob' in expected) return nearGlob(expected.glob, actual);
   const wanted = wantedOf(expected);
   for (const one of wanted) {
@@ -19,7 +20,7 @@ export function nearValue(expected: MatcherSpec, actual: unknown): string | null
   return null;
 }
 
-function wantedOf(expected: MatcherSpec): readonly unknown[] {
+function wantedOf(expected: ClaimExpectation): readonly unknown[] {
   if ('equals' in expected) return [expected.equals];
   return 'oneOf' in expected ? expected.oneOf.slice(0, maxCompared) : [];
 }

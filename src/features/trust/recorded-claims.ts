@@ -5,7 +5,8 @@
 import { canonicalJson } from '#kernel/canonical.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { Digester } from '#platform/keyring.ts';
-import type { ClaimMappingFacts, CompiledCondition } from './schema.ts';
+import type { CompiledCondition } from './claim-condition.ts';
+import type { ClaimMappingFacts } from './schema.ts';
 import { isMiss } from './scope-grant.ts';
 
 type Claims = Readonly<Record<string, unknown>>;

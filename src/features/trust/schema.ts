@@ -5,7 +5,8 @@ import type { MappingFacts } from '#features/access/schema.ts';
 import type { MappingGrant } from '#kernel/caller.ts';
 import type { Noun } from '#kernel/kind.ts';
 import { duration, ref, scopePath } from '#kernel/marks.ts';
-import type { MatcherSpec } from '#kernel/matcher.ts';
+import type { CompiledCondition } from './claim-condition.ts';
+import { claimName, claimPointer, condition } from './claim-condition.ts';
 import type { ClaimExpression } from './claim-expression.ts';
 import { compileClaimExpression } from './claim-expression.ts';
 import type { CompiledGrant } from './scope-grant.ts';
@@ -17,16 +18,12 @@ import type { Preset } from './presets.ts';
 import { supportedAlgorithms } from './verify.ts';
 import type { IssuerRules, KeySet } from './verify.ts';
 
+export type { ConditionSpec } from './claim-condition.ts';
+
 export const sessionNoun: Noun = { name: 'session', levels: ['account'], verbs: ['view', 'delete'] };
 
 export const maxSessionSeconds = 86_400;
 export const maxTokenLength = 16 * 1_024;
-
-const pointerPattern = /^(?:\/(?:[^/~]|~[01])*)+$/;
-const claimPointer = z.string().max(512).regex(pointerPattern, { error: 'must be a JSON Pointer such as `/terraform_workspace_id`' });
-
-/** A bare name means the claim at the top of the token. */
-const claimName = z.string().min(1).max(512).refine((text) => !text.startsWith('/') || pointerPattern.test(text), { error: 'must be a claim or a JSON Pointer such as `/project_id`' });
 
 const printable = /^[\x21-\x7e]+$/;
 
@@ -81,21 +78,6 @@ export const trustedIssuerSpec = z.strictObject({
   redactClaims: z.array(claimName).max(50).optional().describe('claims whose values are kept as keyed digests: in the audit, in caught tokens and in traces'),
 });
 export type TrustedIssuerSpec = z.infer<typeof trustedIssuerSpec>;
-
-const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()], { error: 'must be text, a number or true or false' });
-
-const condition = z
-  .strictObject({
-    claim: claimPointer,
-    equals: scalar.optional(),
-    oneOf: z.array(scalar).max(1_000).optional(),
-    glob: z.string().min(1).max(512).optional(),
-    exists: z.literal(true).optional(),
-  })
-  .refine(({ claim: _claim, ...matchers }) => Object.values(matchers).filter((each) => each !== undefined).length === 1, {
-    error: 'must have exactly one of `equals`, `oneOf`, `glob` and `exists: true`',
-  });
-export type ConditionSpec = z.infer<typeof condition>;
 
 /** zod leaves a key called `__proto__` out without a word. */
 const scopeMap = z.preprocess(
@@ -172,12 +154,6 @@ export interface IssuerFacts {
   /** JSON Pointers. */
   readonly redactClaims: readonly string[];
   readonly spec: TrustedIssuerSpec;
-}
-
-export interface CompiledCondition {
-  readonly claim: string;
-  readonly expected: MatcherSpec;
-  readonly holds: (actual: unknown) => boolean;
 }
 
 /** Facts of entries of kind `claim_mapping`: what access asks for, and what the exchange needs. */

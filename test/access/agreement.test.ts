@@ -138,6 +138,6 @@ function check(history: History, question: RandomQuestion, found: { label: strin
   if (!expected.by.has(reason.binding!)) assert.fail(`\`${reason.binding}\` is said to allow, by the contract it is ${[...expected.by].join()}; ${explain()}`);
   const path = reason.groupPath ?? [];
   const isPerson = ['user', 'service_account'].includes(question.who.type);
-  const leads = isPerson ? isGroupPath(history.naive, question.who.uid, path, reason.binding!) : path.length === 0;
+  const leads = isPerson ? isGroupPath(history.naive, { uid: question.who.uid, now: new Date(question.nowMs) }, path, reason.binding!) : path.length === 0;
   if (!leads) assert.fail(`the groups ${path.join()} do not lead to \`${reason.binding}\`; ${explain()}`);
 }

@@ -20,6 +20,9 @@ export const builtInGroups: readonly string[] = [
   'all_account_level_resources', 'all_org_level_resources', 'all_project_level_resources', 'all_resources_including_child_scopes',
 ];
 
+/** Each with the number of parts of the scopes whose users it means. */
+export const builtInUserGroups: Readonly<Record<string, number>> = { all_account_users: 0, all_org_users: 1, all_project_users: 2 };
+
 const known = new Map<string, readonly string[]>();
 
 /** `/` is no part, `payments` one, `payments/checkout` two. Kept, as it is asked millions of times. */
@@ -110,6 +113,7 @@ export function manifestKindOf(type: string): string {
 function meaning(documents: readonly Stored[], kind: string, reference: string, from: string | undefined): string | null {
   if (kind === 'Role' && builtInRoles.includes(reference)) return builtInUid(kind, reference);
   if (kind === 'ResourceGroup' && builtInGroups.includes(reference)) return builtInUid(kind, reference);
+  if (kind === 'UserGroup' && Object.hasOwn(builtInUserGroups, reference)) return builtInUid(kind, reference);
   const [prefix, word] = reference.includes('.') ? (reference.split('.') as [string, string]) : [null, reference];
   if (kind === 'User') return prefix === null ? (findDocument(documents, kind, '/', word)?.uid ?? null) : null;
   if (prefix === 'account') return findDocument(documents, kind, '/', word)?.uid ?? null;

@@ -7,7 +7,7 @@ import type { Bound } from '#kernel/caller.ts';
 import type { Target } from '#kernel/decision.ts';
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored, TypeWords } from './naive-documents.ts';
-import { builtInGroups, builtInRoles, builtInUid, findDocument, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeExists } from './naive-documents.ts';
+import { builtInGroups, builtInRoles, builtInUid, builtInUserGroups, findDocument, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeExists } from './naive-documents.ts';
 import type { AskerValues, Claims } from './naive-matcher.ts';
 import { claimAt, holdsFor, nothingKnown, own } from './naive-matcher.ts';
 
@@ -123,7 +123,7 @@ function waysOfBindings(world: NaiveWorld, asker: NaiveAsker, now: Date): NaiveW
   const subjects = [principal, ...groupsAround(world, principal)];
   return ofKind(world, 'RoleBinding')
     .filter((binding) => isInForce(binding, now)) // 1
-    .filter((binding) => subjects.some((subject) => names(binding, subject)))
+    .filter((binding) => subjects.some((subject) => names(binding, subject)) || namesAllUsersWith(world, binding, principal, now))
     .map((binding) => ({ by: binding.uid, all: [grantedBy(binding, { claims: {}, principal: (name) => knownOf(principal, name) })] }));
 }
 
@@ -137,6 +137,35 @@ function names(binding: Stored, subject: Stored): boolean {
   const kind = manifestKindOf(principal.type);
   if (subject.document.kind !== kind || binding.meant.get(`${kind} ${principal.id}`) !== subject.uid) return false; // 7
   return kind !== 'UserGroup' || isAtOrBelow(binding.document.scope, subject.document.scope); // 6
+}
+
+/**
+ * Decision 0013: a built-in group of users has the scope of the binding that names it, lifted to its level. In it are users
+ * alone: of the account all, of an org or project those with a live binding there or below, their own or of a group that is
+ * not built in. A binding of which a part is gone gives nobody anything, so it is not live.
+ */
+function namesAllUsersWith(world: NaiveWorld, binding: Stored, principal: Stored, now: Date): boolean {
+  const depth = builtInUsersNamed(binding);
+  const at = partsOf(binding.document.scope);
+  if (depth === null || principal.document.kind !== 'User' || at.length < depth) return false;
+  const place = scopeAt(at.slice(0, depth));
+  const subjects = [principal, ...groupsAround(world, principal)];
+  return depth === 0 || ofKind(world, 'RoleBinding').some((own) => {
+    return isAtOrBelow(own.document.scope, place) && isInForce(own, now) && isWhole(world, own) && subjects.some((subject) => names(own, subject));
+  });
+}
+
+/** How many parts the scope has whose users it names; null = it names none of the built-in groups. */
+function builtInUsersNamed({ document }: Stored): number | null {
+  const { principal } = document.spec as BindingWords;
+  return principal.type === 'user_group' && Object.hasOwn(builtInUserGroups, principal.id) ? builtInUserGroups[principal.id]! : null;
+}
+
+function isWhole(world: NaiveWorld, { document, meant }: Stored): boolean {
+  const { role, resourceGroup } = document.spec as BindingWords;
+  const groupUid = meant.get(`ResourceGroup ${resourceGroup}`);
+  const isBuiltIn = builtInGroups.some((name) => builtInUid('ResourceGroup', name) === groupUid);
+  return roleOf(world, meant.get(`Role ${role}`)) !== null && (isBuiltIn || byUid(world, groupUid)?.document.kind === 'ResourceGroup');
 }
 
 /** Tags and the words every person has; nobody has a claim but a session. */
@@ -319,8 +348,14 @@ function boundsAllow(world: NaiveWorld, { bounds }: NaiveAsker, { permission, ta
 }
 
 /** Whether these groups lead from a principal to what a binding names: each a member of the next. */
-export function isGroupPath(world: NaiveWorld, principalUid: string, path: readonly string[], bindingUid: string): boolean {
+export function isGroupPath(world: NaiveWorld, { uid: principalUid, now }: { readonly uid: string; readonly now: Date }, path: readonly string[], bindingUid: string): boolean {
   const binding = byUid(world, bindingUid);
+  const builtIn = path.length === 1 ? Object.keys(builtInUserGroups).find((name) => path[0]!.split(':').includes(name)) : undefined;
+  if (builtIn !== undefined) {
+    const principal = byUid(world, principalUid);
+    const isNamed = (binding?.document.spec as BindingWords | undefined)?.principal.id === builtIn;
+    return principal !== undefined && binding !== undefined && isNamed && namesAllUsersWith(world, binding, principal, now);
+  }
   const steps = [principalUid, ...path].map((uid) => byUid(world, uid));
   if (binding === undefined || steps.some((step) => step === undefined)) return false;
   const walk = steps as Stored[];

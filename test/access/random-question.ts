@@ -11,7 +11,7 @@ import { manifestKind } from '#kernel/kind.ts';
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { Scalar } from '#kernel/matcher.ts';
 import type { BindingWords, GrantWords, MappingWords, SelectorWords, Stored } from './naive-documents.ts';
-import { builtInRoles, builtInUid, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
+import { builtInRoles, builtInUid, builtInUserGroups, isAtOrBelow, isSameScope, manifestKindOf, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
 import type { MatcherWords } from './naive-matcher.ts';
 import { claimAt } from './naive-matcher.ts';
 import type { NaiveSession, NaiveWorld } from './naive-evaluator.ts';
@@ -77,7 +77,8 @@ function nearBinding(random: Random, source: QuestionSource): Draft | null {
   const binding = random.maybe(source.ofKind('RoleBinding'));
   if (binding === undefined) return null;
   const { principal, role, resourceGroup } = binding.document.spec as BindingWords;
-  const subject = someoneIn(random, source, binding.meant.get(`${manifestKindOf(principal.type)} ${principal.id}`));
+  const isBuiltIn = principal.type === 'user_group' && Object.hasOwn(builtInUserGroups, principal.id);
+  const subject = isBuiltIn ? somebody(random, source) : someoneIn(random, source, binding.meant.get(`${manifestKindOf(principal.type)} ${principal.id}`));
   if (subject === null) return null;
   const fit: Fit = {
     at: scopeAt(partsOf(binding.document.scope)), roleUid: binding.meant.get(`Role ${role}`), groupUid: binding.meant.get(`ResourceGroup ${resourceGroup}`), claims: {},

@@ -5,7 +5,7 @@
 import { builtin } from '#features/access/feature.ts';
 import type { RoleFacts } from '#features/access/schema.ts';
 import type { Manifest } from '#features/resources/schema.ts';
-import { builtInGroups, builtInRoles, isAtOrBelow, isSameScope, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
+import { builtInGroups, builtInRoles, builtInUserGroups, isAtOrBelow, isSameScope, partsOf, scopeAt, scopeItIs } from './naive-documents.ts';
 import type { GrantWords, SelectorWords, Stored } from './naive-documents.ts';
 import type { MatcherWords } from './naive-matcher.ts';
 import type { Random } from './random.ts';
@@ -139,7 +139,7 @@ function resourceGroupDocument(random: Random, all: readonly Manifest[]): Manife
 
 function bindingDocument(random: Random, all: readonly Manifest[]): Manifest | null {
   const scope = highScope(random, all);
-  const principal = subject(random, all, scope);
+  const principal = random.chance(0.15) ? allUsers(random, scope) : subject(random, all, scope);
   if (principal === null) return null;
   const life = {
     ...(random.chance(0.07) ? { disabled: true } : {}),
@@ -242,6 +242,12 @@ function anyScope(random: Random, all: readonly Manifest[]): string {
 
 function highScope(random: Random, all: readonly Manifest[]): string {
   return random.chance(0.4) ? '/' : anyScope(random, all);
+}
+
+/** Of the scope or of one above it. */
+function allUsers(random: Random, from: string): { type: string; id: string } {
+  const named = Object.keys(builtInUserGroups).filter((name) => builtInUserGroups[name]! <= partsOf(from).length);
+  return { type: 'user_group', id: random.pick(named) };
 }
 
 function subject(random: Random, all: readonly Manifest[], from: string): { type: string; id: string } | null {

@@ -154,6 +154,7 @@ export function questionsOf(built: BuiltWorld, asked: Case): readonly Question[]
 
 /** Path of an entry, whatever its kind; uids that name nothing are printed as they are. */
 export function pathOfUid(uid: string): string {
+  if (uid.startsWith('builtin:')) return uid.split(':')[2]!;
   return splitAt(uid, ':')[1].replace(againMark, '');
 }
 

@@ -162,6 +162,11 @@ export class BindingShelf implements Shelf {
     return number < 0 ? -1 : this.#lists[by].first(number);
   }
 
+  /** The first row of a subject by its number; -1 = there is none. */
+  firstOf(subject: number): number {
+    return this.#lists.subject.first(subject);
+  }
+
   /** The next row of the list; -1 = it was the last. */
   after(by: ListedBy, row: number): number {
     return this.#lists[by].after(row);

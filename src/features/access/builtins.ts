@@ -1,8 +1,9 @@
-/** Roles and resource groups every account has. They are found here, not in a world, and cannot be changed or shadowed. */
+/** Roles, resource groups and user groups every account has. They are found here, not in a world, and cannot be changed or shadowed. */
 import type { Level } from '#kernel/scope.ts';
 import { accountScope } from '#kernel/scope.ts';
 import type { Entry } from '#kernel/world.ts';
-import type { ResourceGroupFacts, RoleFacts } from './schema.ts';
+import { allUsersGroup, isAllUsers } from './all-users.ts';
+import type { GroupFacts, ResourceGroupFacts, RoleFacts } from './schema.ts';
 
 export const accountAdminUid = 'builtin:role:account_admin';
 export const everythingUid = 'builtin:resource_group:all_resources_including_child_scopes';
@@ -57,6 +58,9 @@ const federationManager: ReadonlySet<string> = new Set([
   ...every('access', 'explain'),
 ]);
 
+/** Who is in it follows from bindings; nobody is written down. */
+const noMembers: GroupFacts = { members: [] };
+
 const entries: readonly Entry[] = [
   role('account_admin', 'Account Admin', { level: 'account', permissions: 'every' }),
   role('org_admin', 'Organization Admin', { level: 'org', permissions: 'every' }),
@@ -74,6 +78,9 @@ const entries: readonly Entry[] = [
   group('all_org_level_resources', 'All Organization Level Resources', 'org', false),
   group('all_project_level_resources', 'All Project Level Resources', 'project', false),
   group('all_resources_including_child_scopes', 'All Resources Including Child Scopes', null, true),
+  entry('user_group', allUsersGroup.account, 'All Account Users', noMembers),
+  entry('user_group', allUsersGroup.org, 'All Organization Users', noMembers),
+  entry('user_group', allUsersGroup.project, 'All Project Users', noMembers),
 ];
 
 const byUid: ReadonlyMap<string, Entry> = new Map(entries.map((entry) => [entry.uid, entry]));
@@ -83,8 +90,9 @@ export function builtin(kind: string, identifier: string): Entry | undefined {
   return byUid.get(`builtin:${kind}:${identifier}`);
 }
 
+/** Of the group of all users of some place, the group as documents name it. */
 export function builtinByUid(uid: string): Entry | undefined {
-  return byUid.get(uid);
+  return byUid.get(uid) ?? (isAllUsers(uid) ? byUid.get(uid.slice(0, uid.lastIndexOf(':'))) : undefined);
 }
 
 /** Such an identifier cannot be given to a custom resource of the kind, at any scope. */

@@ -9,6 +9,7 @@ import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
 export { shelveBindings } from './account-access.ts';
+export { isAllUsers } from './all-users.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
@@ -17,6 +18,7 @@ export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { boundsGive, governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
 export { holds } from './holds.ts';
+export { givenByMembership, givenToEveryUser } from './joining.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant, liveRanges, visibleNames } from './live.ts';
 export { isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from './reached.ts';

@@ -6,7 +6,8 @@ import { entryPath } from '#kernel/world.ts';
 import { printExtent } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, mappingGrant } from './grants.ts';
-import { bindingsOf, mappingGrants, memberships } from './lookup.ts';
+import { bindingsOf, mappingGrants } from './lookup.ts';
+import { memberships } from './memberships.ts';
 import { permissionsOf } from './roles.ts';
 import type { BindingFacts, RoleFacts } from './schema.ts';
 

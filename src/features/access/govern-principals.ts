@@ -7,7 +7,8 @@ import type { Entry, World } from '#kernel/world.ts';
 import { contextOfPerson } from './asker-values.ts';
 import { aboutPrincipals } from './conditional-groups.ts';
 import { givenByGrant, grantsWhere, rolePermissions } from './gives.ts';
-import { bindingsOfResourceGroup, conditionalGroups, memberships } from './lookup.ts';
+import { bindingsOfResourceGroup, conditionalGroups } from './lookup.ts';
+import { memberships } from './memberships.ts';
 import type { BindingFacts, ResourceGroupFacts } from './schema.ts';
 import { conditionalSelectors, principalWordsOf } from './selector.ts';
 

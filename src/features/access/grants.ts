@@ -13,7 +13,8 @@ import { contextOfPerson, contextOfWorkload } from './asker-values.ts';
 import { accountAdminUid, everythingUid } from './builtins.ts';
 import type { CompiledExtent } from './extent.ts';
 import { narrowTo, rangesOf } from './extent.ts';
-import { bindingsOf, memberships, resourceGroupFacts, roleFacts } from './lookup.ts';
+import { bindingsOf, resourceGroupFacts, roleFacts } from './lookup.ts';
+import { memberships } from './memberships.ts';
 import { roleHas } from './roles.ts';
 import type { BindingFacts, MappingFacts, PrincipalFacts, Range, RoleFacts } from './schema.ts';
 import type { Resources } from './selector.ts';
@@ -43,6 +44,8 @@ export interface Grant {
   readonly extents: readonly CompiledExtent[];
   readonly disabled: boolean;
   readonly expiresAtMs: number | null;
+  /** When the one who has it leaves the group by itself; the binding may go on for others. */
+  readonly memberUntilMs: number | null;
 }
 
 /**
@@ -57,11 +60,19 @@ export interface Way {
 
 const noWays: readonly Way[] = [];
 
+/** The way of a binding to whom it names. */
+const itself = { groupPath: [], memberUntilMs: null } as const;
+
 /** Grants that no binding makes: nobody disables them, they do not expire, and no group is on the way. */
-const always = { groupPath: [], disabled: false, expiresAtMs: null } as const;
+const always = { groupPath: [], disabled: false, expiresAtMs: null, memberUntilMs: null } as const;
 
 export function isLive(grant: Grant, nowMs: number): boolean {
-  return !grant.disabled && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs);
+  return !grant.disabled && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs) && isStillMember(grant, nowMs);
+}
+
+/** False = the binding names others now, and not the one who has the grant. */
+export function isStillMember({ memberUntilMs }: Grant, nowMs: number): boolean {
+  return memberUntilMs === null || nowMs < memberUntilMs;
 }
 
 export function grantHas(grant: Grant, permission: string, noun: Noun | null): boolean {
@@ -69,12 +80,12 @@ export function grantHas(grant: Grant, permission: string, noun: Noun | null): b
 }
 
 /** Null when it gives nothing to anybody: something dangles, or it stands where it may not. */
-export function bindingGrant(world: World, binding: Entry, groupPath: readonly string[] = []): Grant | null {
+export function bindingGrant(world: World, binding: Entry, by: Pick<Grant, 'groupPath' | 'memberUntilMs'> = itself): Grant | null {
   const facts = binding.facts as BindingFacts;
   const group = resourceGroupFacts(world, facts.resourceGroupUid);
   if (group === null || facts.roleUid === null) return null;
   const { disabled, expiresAtMs, roleUid, resourceGroupUid } = facts;
-  const parts = { via: binding.uid, groupPath, roleUid, resourceGroupUid, disabled, expiresAtMs };
+  const parts = { ...by, via: binding.uid, roleUid, resourceGroupUid, disabled, expiresAtMs };
   return grantAt(world, { ...parts, scope: binding.scope, ranges: rangesOf(group, binding.scope), resources: group.resources });
 }
 
@@ -107,11 +118,11 @@ export function makePersonWays(world: World, kind: 'user' | 'service_account', u
 
 function personGrants(world: World, person: Entry): readonly Grant[] {
   const grants: Grant[] = [];
-  for (const { entry, groupPath } of memberships(world, person)) {
+  for (const { entry, groupPath, untilMs } of memberships(world, person)) {
     for (const binding of bindingsOf(world, entry.uid)) {
       const principal = (binding.facts as BindingFacts).principal;
       if (principal?.type !== entry.kind || !contains(entry.scope, binding.scope)) continue;
-      const grant = bindingGrant(world, binding, groupPath);
+      const grant = bindingGrant(world, binding, { groupPath, memberUntilMs: untilMs });
       if (grant !== null) grants.push(grant);
     }
   }

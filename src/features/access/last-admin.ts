@@ -1,6 +1,7 @@
 /** The account keeps an administrator: the last binding that makes one cannot be taken away (CONTRACTS §5). */
 import { accountScope } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { allUsersUid } from './all-users.ts';
 import { accountAdminUid, everythingUid } from './builtins.ts';
 import { bindingsOfRole, subjectEntry } from './lookup.ts';
 import type { BindingFacts, GroupFacts, PrincipalFacts } from './schema.ts';
@@ -27,9 +28,15 @@ function hasAdmin(world: World, counts: (facts: BindingFacts) => boolean): boole
     const facts = binding.facts as BindingFacts;
     if (facts.disabled || !counts(facts)) return false;
     if (binding.scope !== accountScope || facts.resourceGroupUid !== everythingUid) return false;
+    if (facts.principal?.uid === allUsersUid(accountScope)) return hasEnabledUser(world);
     const subject = subjectEntry(world, facts.principal);
     return subject !== null && subject.scope === accountScope && reachesPerson(world, subject, seen);
   });
+}
+
+function hasEnabledUser(world: World): boolean {
+  for (const user of world.list('user')) if ((user.facts as PrincipalFacts).enabled) return true;
+  return false;
 }
 
 /** Down through members; each group is looked into once for all bindings. */

@@ -3,6 +3,7 @@
  * answers, so asking one costs its changes and the answer, whatever the size of the account.
  */
 import type { MappingGrant } from '#kernel/caller.ts';
+import type { ScopePath } from '#kernel/scope.ts';
 import { contains } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { accountAccess } from './account-access.ts';
@@ -13,7 +14,7 @@ import { Containers } from './containers.ts';
 import type { BindingFacts, MappingFacts, ResourceGroupFacts, RoleFacts, Subject } from './schema.ts';
 
 /** A principal or group and the groups that led to it, from the principal's own up. */
-export interface Membership {
+export interface Around {
   readonly entry: Entry;
   readonly groupPath: readonly string[];
 }
@@ -47,6 +48,37 @@ function* bindingsBy(world: World, by: ListedBy, uid: string): Generator<Entry> 
   if (changed.size > 0) yield* laidBindings(world)[by].get(uid) ?? [];
 }
 
+/** Where, with what and until when (ms; infinite = for good) an enabled binding binds somebody. */
+export interface BoundAt {
+  readonly scope: ScopePath;
+  readonly type: Subject['type'];
+  readonly roleUid: string;
+  readonly resourceGroupUid: string;
+  readonly endsAtMs: number;
+}
+
+/** In no order, and from the columns where there are some, since it is asked of many and nobody needs the bindings. */
+export function* boundBy(world: World, principalUid: string): Generator<BoundAt> {
+  if (world.base !== null) {
+    for (const { scope, facts } of bindingsBy(world, 'subject', principalUid)) {
+      const { principal, roleUid, resourceGroupUid, disabled, expiresAtMs } = facts as BindingFacts;
+      if (!disabled) yield { scope, type: principal!.type, roleUid: roleUid!, resourceGroupUid: resourceGroupUid!, endsAtMs: expiresAtMs ?? Infinity };
+    }
+    return;
+  }
+  const { bindings } = accountAccess(world);
+  for (let row = bindings.first('subject', principalUid); row >= 0; row = bindings.after('subject', row)) {
+    if (bindings.isDisabled(row)) continue;
+    yield {
+      scope: bindings.paths.word(bindings.path(row)),
+      type: bindings.subjectType(row),
+      roleUid: bindings.roles.word(bindings.role(row)),
+      resourceGroupUid: bindings.resourceGroups.word(bindings.resourceGroup(row)),
+      endsAtMs: bindings.expiresAtMs(row) ?? Infinity,
+    };
+  }
+}
+
 export function roleFacts(world: World, uid: string | null): RoleFacts | null {
   const entry = uid === null ? undefined : (builtinByUid(uid) ?? world.get(uid));
   return entry?.kind === 'role' ? (entry.facts as RoleFacts) : null;
@@ -64,11 +96,11 @@ export function subjectEntry(world: World, subject: Subject | null): Entry | nul
 }
 
 /**
- * The principal or group itself and every group that contains it, directly or through groups, nearest first. Each group
+ * The principal or group itself and every group that names it, directly or through groups, nearest first. Each group
  * is met once, so cycles end. A group counts at its own scope and below only (rule 6).
  */
-export function memberships(world: World, start: Entry): readonly Membership[] {
-  const found: Membership[] = [{ entry: start, groupPath: [] }];
+export function groupsAround(world: World, start: Entry): readonly Around[] {
+  const found: Around[] = [{ entry: start, groupPath: [] }];
   const seen = new Set([start.uid]);
   for (const { entry, groupPath } of found) {
     for (const uid of containersOf(world, entry)) {

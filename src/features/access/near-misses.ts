@@ -5,7 +5,7 @@ import type { Asked } from './allows.ts';
 import { grantAllows, reasonOf } from './allows.ts';
 import { inRange } from './extent.ts';
 import type { Grant, Way } from './grants.ts';
-import { grantHas } from './grants.ts';
+import { grantHas, isStillMember } from './grants.ts';
 import { selectorMiss } from './selector.ts';
 
 const maxReasons = 20;
@@ -45,6 +45,7 @@ function changedMapping(way: Way, asked: Asked): readonly Miss[] | null {
 
 /** Those with the permission come before those without. Disabled and expired bindings count only if all else fits. */
 function missOf(grant: Grant, asked: Asked, way: Way): Miss | null {
+  if (!isStillMember(grant, asked.nowMs)) return null;
   const place = placeMiss(grant, asked, way);
   const has = grantHas(grant, asked.permission, asked.noun);
   const gone = grant.disabled || (grant.expiresAtMs !== null && asked.nowMs >= grant.expiresAtMs);

@@ -5,13 +5,16 @@
 import type { Question, Target } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { upwards } from '#kernel/scope.ts';
+import { accountScope, levelOf, upwards } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { openedScope } from '#kernel/world.ts';
 import { accountAccess } from './account-access.ts';
+import { allUsersScope, allUsersUid, isAllUsers } from './all-users.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, grantHas, isLive, mappingGrant } from './grants.ts';
-import { mappingGrants, memberships, subjectEntry } from './lookup.ts';
+import { groupsAround, mappingGrants, subjectEntry } from './lookup.ts';
+import { staysOf } from './memberships.ts';
 import { placesOf } from './places.ts';
 import type { BindingFacts, GroupFacts } from './schema.ts';
 import type { Resources } from './selector.ts';
@@ -75,11 +78,33 @@ export function mappingsThatCould(turned: Turned): readonly Entry[] {
   return [...found];
 }
 
-/** Everybody these subjects are or contain, directly or through groups; null when there are more than `max`. */
+/**
+ * Everybody these subjects are or contain, directly or through groups; null when there are more than `max`, or when it
+ * takes looking at many times as many. Users of a built-in group are told though the binding that made them one is over.
+ */
 export function peopleUnder(world: World, subjects: ReadonlySet<string>, max: number): readonly Entry[] | null {
+  const named = peopleNamed(world, [...subjects].filter((uid) => !isAllUsers(uid)), max);
+  if (named === null) return null;
+  const people = new Set(named);
+  for (const scope of [...subjects].flatMap((uid) => allUsersScope(uid) ?? [])) {
+    const users = usersUnder(world, subjectsWithin(world, scope), max);
+    if (users === null) return null;
+    for (const user of users) people.add(user);
+  }
+  return people.size > max ? null : [...people];
+}
+
+/** The users that these are or contain; null as above. */
+export function usersUnder(world: World, uids: Iterable<string>, max: number): readonly Entry[] | null {
+  return peopleNamed(world, uids, max)?.filter(({ kind }) => kind === 'user') ?? null;
+}
+
+function peopleNamed(world: World, uids: Iterable<string>, max: number): readonly Entry[] | null {
   const people: Entry[] = [];
-  const seen = new Set(subjects);
-  const open = [...subjects];
+  const seen = new Set<string>();
+  let looked = 0;
+  for (const uid of uids) if (++looked > 10 * max || seen.add(uid).size > 10 * max) return null;
+  const open = [...seen];
   for (let uid = open.pop(); uid !== undefined; uid = open.pop()) {
     const entry = world.get(uid);
     if (entry === undefined) continue;
@@ -96,9 +121,36 @@ export function peopleUnder(world: World, subjects: ReadonlySet<string>, max: nu
   return people;
 }
 
+/** Whom bindings make users of a scope; a subject may be told twice. */
+function* subjectsWithin(world: World, scope: ScopePath): Generator<string> {
+  if (scope === accountScope) {
+    for (const { uid } of world.list('user')) yield uid;
+    return;
+  }
+  const below = levelOf(scope) === 'org' ? [...world.list('project', scope)].map((project) => openedScope(project)!) : [];
+  for (const each of [scope, ...below]) {
+    for (const { facts } of world.list('role_binding', each)) {
+      const { principal } = facts as BindingFacts;
+      if (principal !== null && !isAllUsers(principal.uid)) yield principal.uid;
+    }
+  }
+}
+
 /** True when the person, or a group it is in, is one of the subjects. */
 export function isUnder(world: World, person: Entry, subjects: ReadonlySet<string>): boolean {
-  return subjects.has(person.uid) || memberships(world, person).some(({ entry }) => subjects.has(entry.uid));
+  const around = groupsAround(world, person);
+  if (around.some(({ entry }) => subjects.has(entry.uid))) return true;
+  if (person.kind !== 'user' || !namesAllUsers(subjects)) return false;
+  return [accountScope, ...staysOf(world, around).keys()].some((scope) => subjects.has(allUsersUid(scope)));
+}
+
+const withAllUsers = new WeakMap<ReadonlySet<string>, boolean>();
+
+/** Looked up once for all who are asked about. */
+function namesAllUsers(subjects: ReadonlySet<string>): boolean {
+  let names = withAllUsers.get(subjects);
+  if (names === undefined) withAllUsers.set(subjects, (names = [...subjects].some(isAllUsers)));
+  return names;
 }
 
 function grantCould({ world, kinds, question, nowMs }: Turned, grant: Grant | null): boolean {

@@ -3,8 +3,10 @@ import type { Question } from '#kernel/decision.ts';
 import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
 import { depthOf, levelOf } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { allUsersGroup, allUsersNamed, isAllUsers, levelNamed } from './all-users.ts';
 import { builtinByUid } from './builtins.ts';
 import { givenByBinding } from './gives.ts';
+import { givenByJoining } from './joining.ts';
 import { resourceGroupFacts, roleFacts } from './lookup.ts';
 import type { BindingFacts, NamersRange, RoleBindingSpec } from './schema.ts';
 import { bindPermission, roleBindingSpec } from './schema.ts';
@@ -19,13 +21,14 @@ export function roleBindingKind(kinds: () => Kinds): Kind<RoleBindingSpec> {
     version: 1,
     administers: true,
     facts: bindingFactsOf,
-    check: (draft, after) => [...levelFaults(draft, after), ...resourceGroupFaults(draft, after)],
+    check: (draft, after) => [...levelFaults(draft, after), ...resourceGroupFaults(draft, after), ...allUsersFaults(draft)],
     gives: (change) => givenByChange(change, kinds()),
   };
 }
 
-function bindingFactsOf({ spec, refs }: Draft<RoleBindingSpec>): BindingFacts {
-  const principalUid = refs('/principal/id');
+function bindingFactsOf({ scope, spec, refs }: Draft<RoleBindingSpec>): BindingFacts {
+  const named = refs('/principal/id');
+  const principalUid = named !== undefined && isAllUsers(named) ? (allUsersNamed(named, scope) ?? undefined) : named;
   return {
     principal: principalUid === undefined ? null : { type: spec.principal.type, uid: principalUid },
     roleUid: refs('/role') ?? null,
@@ -50,12 +53,22 @@ function resourceGroupFaults({ scope, spec, refs }: Draft<RoleBindingSpec>, afte
   return [{ pointer: '/resourceGroup', message }];
 }
 
-/** The role over its range, unless the change only takes away. */
-function givenByChange(change: { before: Entry | null; after: Entry | null; worldAfter: World }, kinds: Kinds): Given[] {
+/** Users of something below the binding's scope are nobody whom it could mean. */
+function allUsersFaults({ scope, spec, refs }: Draft<RoleBindingSpec>): FieldError[] {
+  const named = refs('/principal/id');
+  if (named === undefined || !isAllUsers(named) || allUsersNamed(named, scope) !== null) return [];
+  const [own, theirs] = [levelOf(scope), levelNamed(named)];
+  const message = `\`${spec.principal.id}\` means the users of a scope of the level \`${theirs}\`; this binding is at \`${own}\`: name \`${allUsersGroup[own]}\`, or bind it at the level \`${theirs}\``;
+  return [{ pointer: '/principal/id', message }];
+}
+
+/** The role over its range, and what new users of the scope get with it, unless the change only takes away. */
+function givenByChange(change: { before: Entry | null; after: Entry | null; worldBefore: World; worldAfter: World }, kinds: Kinds): Given[] {
   const { before, after, worldAfter } = change;
   if (after === null || (before !== null && givesNoMore(before.facts as BindingFacts, after.facts as BindingFacts))) return [];
   const unless = bindQuestion(after, worldAfter);
-  return givenByBinding(worldAfter, kinds, after).map((given) => ({ ...given, pointer: '/role', ...(unless === null ? {} : { unless }) }));
+  const role = givenByBinding(worldAfter, kinds, after).map((given): Given => ({ ...given, pointer: '/role', ...(unless === null ? {} : { unless }) }));
+  return [...role, ...givenByJoining(change, kinds, after).map((given): Given => ({ ...given, pointer: '/principal' }))];
 }
 
 function givesNoMore(before: BindingFacts, after: BindingFacts): boolean {

@@ -2,7 +2,7 @@
 import type { WorkloadEvidence } from '#kernel/caller.ts';
 import type { World } from '#kernel/world.ts';
 import type { Asker, Grant, Way } from './grants.ts';
-import { bootstrapWays, makePersonWays, makeSessionWays } from './grants.ts';
+import { bootstrapWays, isStillMember, makePersonWays, makeSessionWays } from './grants.ts';
 import { rightsKinds, sessionKinds } from './touched.ts';
 
 const peopleKey = Symbol('access ways of people');
@@ -19,9 +19,10 @@ export function waysOf(world: World, asker: Asker): readonly Way[] | null {
   return type === 'system' && uid === 'bootstrap' ? bootstrapWays(world) : null;
 }
 
-/** All grants of somebody, in whatever list they stand; what is disabled or expired too. */
-export function grantsOf(world: World, asker: Asker): readonly Grant[] {
-  return (waysOf(world, asker) ?? []).flatMap((way) => way.lists[0] ?? []);
+/** All grants of somebody, in whatever list they stand; what is disabled or expired too, but not of groups that somebody has left. */
+export function grantsOf(world: World, asker: Asker, now: Date): readonly Grant[] {
+  const grants = (waysOf(world, asker) ?? []).flatMap((way) => way.lists[0] ?? []);
+  return grants.filter((grant) => isStillMember(grant, now.getTime()));
 }
 
 function personWays(world: World, type: 'user' | 'service_account', uid: string): readonly Way[] | null {

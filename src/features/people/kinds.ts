@@ -1,6 +1,7 @@
 /** Kinds of people, and what changing them gives (CONTRACTS §5). */
-import { givenThrough } from '#features/access/feature.ts';
+import { givenByMembership, givenThrough, givenToEveryUser, isAllUsers } from '#features/access/feature.ts';
 import type { GroupFacts, PrincipalFacts, Subject } from '#features/access/schema.ts';
+import type { FieldError } from '#kernel/errors.ts';
 import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import type { ServiceAccountSpec, UserFacts, UserGroupSpec, UserSpec } from './schema.ts';
@@ -9,6 +10,7 @@ import { serviceAccountSpec, userGroupSpec, userSpec } from './schema.ts';
 interface Change {
   readonly before: Entry | null;
   readonly after: Entry | null;
+  readonly worldBefore: World;
   readonly worldAfter: World;
 }
 
@@ -22,7 +24,7 @@ export function userKind(kinds: () => Kinds): Kind<UserSpec> {
     retires: true,
     facts: ({ spec }): UserFacts => ({ enabled: spec.disabled !== true, email: spec.email }),
     administers: 'by giving',
-    gives: (change) => [...enabling(change, kinds()), ...newEmail(change, kinds())],
+    gives: (change) => [...newUser(change, kinds()), ...enabling(change, kinds()), ...newEmail(change, kinds())],
   };
 }
 
@@ -49,6 +51,7 @@ export function userGroupKind(kinds: () => Kinds): Kind<UserGroupSpec> {
     spec: userGroupSpec,
     version: 1,
     facts: membersOf,
+    check: builtInMembers,
     administers: 'by giving',
     gives: (change) => newMember(change, kinds()),
   };
@@ -57,18 +60,35 @@ export function userGroupKind(kinds: () => Kinds): Kind<UserGroupSpec> {
 function membersOf({ spec, refs }: Draft<UserGroupSpec>): GroupFacts {
   const members = spec.members.flatMap(({ type }, i): Subject[] => {
     const uid = refs(`/members/${i}/id`);
-    return uid === undefined ? [] : [{ type, uid }];
+    return uid === undefined || isAllUsers(uid) ? [] : [{ type, uid }];
   });
   return { members };
 }
 
+/** Whom a built-in group means depends on where it is bound, so it has no members to share. */
+function builtInMembers({ spec, refs }: Draft<UserGroupSpec>): FieldError[] {
+  return spec.members.flatMap(({ id }, i): FieldError[] => {
+    const pointer = `/members/${i}/id`;
+    if (!isAllUsers(refs(pointer) ?? '')) return [];
+    return [{ pointer, message: `\`${id}\` is built in and cannot be a member of a group: name it in a role binding instead` }];
+  });
+}
+
 /** A new member gets all the group and every group around it grants; a group made in the call may stand in others. */
-function newMember({ before, after, worldAfter }: Change, kinds: Kinds): Given[] {
+function newMember({ before, after, worldBefore, worldAfter }: Change, kinds: Kinds): Given[] {
   if (after === null) return [];
   const had = new Set(before === null ? [] : (before.facts as GroupFacts).members.map((member) => member.uid));
   const { members } = after.facts as GroupFacts;
-  if (members.every((member) => had.has(member.uid))) return [];
-  return all(worldAfter, kinds, after, 'a new member gets', '/members');
+  const added = members.filter((member) => !had.has(member.uid));
+  if (added.length === 0) return [];
+  const joined = givenByMembership({ worldBefore, worldAfter }, kinds, after, added.map(({ uid }) => uid));
+  return [...all(worldAfter, kinds, after, 'a new member gets', '/members'), ...joined.map((given) => ({ ...given, pointer: '/members' }))];
+}
+
+/** One that is disabled gets it when it is enabled. */
+function newUser({ before, after, worldAfter }: Change, kinds: Kinds): Given[] {
+  if (before !== null || after === null || !(after.facts as PrincipalFacts).enabled) return [];
+  return givenToEveryUser(worldAfter, kinds).map((given) => ({ ...given, pointer: '' }));
 }
 
 function enabling({ before, after, worldAfter }: Change, kinds: Kinds): Given[] {

@@ -51,7 +51,7 @@ function explained({ kinds }: CheckServices, call: Call, { asker, permission, ta
 }
 
 function bindingsOf(call: Call, asker: Asker): ExplainAnswer['bindings'] {
-  return grantsOf(call.world, asker).slice(0, maxBindings).map(({ via, groupPath, roleUid, resourceGroupUid, scope }) => ({
+  return grantsOf(call.world, asker, call.now).slice(0, maxBindings).map(({ via, groupPath, roleUid, resourceGroupUid, scope }) => ({
     binding: nameOf(call.world, via),
     groupPath: groupPath.map((uid) => nameOf(call.world, uid)),
     role: nameOf(call.world, roleUid),

@@ -113,6 +113,17 @@ create table audit_pending (
   constraint audit_pending_pkey PRIMARY KEY (account_id, at, id)
 );
 create table credential (
+create table caught_token (
+  account_id uuid not null,
+  issuer_uid uuid not null,
+  id uuid not null,
+  at timestamp(3) with time zone not null,
+  outcome text not null,
+  claims jsonb not null,
+  detail jsonb not null,
+  keep_until timestamp(3) with time zone not null,
+  constraint caught_token_pkey PRIMARY KEY (account_id, issuer_uid, id)
+);
   account_id uuid not null,
   id uuid not null,
   kind text not null,
@@ -181,6 +192,15 @@ create table idempotency (
   constraint idempotency_pkey PRIMARY KEY (account_id, caller, key)
 );
 create table issuer_keys (
+create table issuer_catch (
+  account_id uuid not null,
+  issuer_uid uuid not null,
+  tenant jsonb,
+  until timestamp(3) with time zone not null,
+  started_at timestamp(3) with time zone not null,
+  started_by text not null,
+  constraint issuer_catch_pkey PRIMARY KEY (account_id, issuer_uid)
+);
   account_id uuid not null,
   issuer_uid uuid not null,
   source text not null,
@@ -400,6 +420,7 @@ CREATE INDEX access_change_at ON public.access_change USING btree (at);
 CREATE UNIQUE INDEX attempt_claim ON public.attempt USING btree (account_id, runner_id, claim_id) WHERE (claim_id IS NOT NULL);
 CREATE INDEX attempt_leased ON public.attempt USING btree (lease_until) WHERE (status = ANY (ARRAY['leased'::text, 'started'::text]));
 CREATE INDEX attempt_offered ON public.attempt USING btree (account_id, offered_at) WHERE (status = 'offered'::text);
+  recorded jsonb,
 CREATE INDEX audit_event_action ON public.audit_event USING btree (account_id, action, at DESC);
 CREATE INDEX audit_event_actor ON public.audit_event USING btree (account_id, actor_uid, at DESC);
 CREATE INDEX audit_event_claims ON public.audit_event USING gin ((((personal -> 'claims'::text) -> 'value'::text)) jsonb_path_ops);
@@ -418,7 +439,9 @@ CREATE INDEX execution_scope ON public.execution USING btree (account_id, scope,
 CREATE INDEX execution_starter ON public.execution USING btree (account_id, scope, starter_uid);
 CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at);
 CREATE INDEX job_due ON public.job USING btree (run_at);
+CREATE INDEX audit_event_token ON public.audit_event USING btree (account_id, ((detail ->> 'tokenSha256'::text)), at DESC) WHERE (detail ? 'tokenSha256'::text);
 CREATE INDEX minted_token_connector ON public.minted_token USING btree (account_id, connector_uid, issued_at DESC);
+CREATE INDEX caught_token_keep ON public.caught_token USING btree (keep_until);
 CREATE INDEX minted_token_execution ON public.minted_token USING btree (account_id, execution_id);
 CREATE INDEX resource_applied_set ON public.resource USING btree (account_id, applied_set) WHERE (applied_set IS NOT NULL);
 CREATE INDEX resource_scope ON public.resource USING btree (account_id, scope_uid, kind);
@@ -445,11 +468,13 @@ alter table mapping_version add constraint mapping_version_account_id_fkey FOREI
 alter table minted_token add constraint minted_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table password add constraint password_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table resource add constraint resource_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
+alter table caught_token add constraint caught_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table resource_ref add constraint resource_ref_account_id_from_uid_fkey FOREIGN KEY (account_id, from_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
 alter table retired_identifier add constraint retired_identifier_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table runner add constraint runner_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table runner_registration add constraint runner_registration_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table secret_version add constraint secret_version_account_id_resource_uid_fkey FOREIGN KEY (account_id, resource_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
+alter table issuer_catch add constraint issuer_catch_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table signing_key add constraint signing_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table used_jti add constraint used_jti_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table workload_session add constraint workload_session_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
@@ -474,11 +499,13 @@ grant delete, insert, select, update on
   mapping_version,
   minted_token,
   node,
+  caught_token,
   password,
   rate_bucket,
   resource,
   resource_ref,
   retired_identifier,
+  issuer_catch,
   root_key,
   runner,
   runner_registration,

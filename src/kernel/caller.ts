@@ -67,6 +67,8 @@ export interface WorkloadEvidence {
   readonly issuer: string;
   readonly subject: string;
   readonly claims: Readonly<Record<string, unknown>>;
+  /** What the audit may have of them; absent = all. */
+  readonly recordedClaims?: Readonly<Record<string, unknown>>;
   readonly mappings: readonly MatchedMapping[];
   /** Absent in runs that were started before it was kept. */
   readonly use?: TokenUse;

@@ -256,7 +256,8 @@ const audits: CommandRecord[] = [
       { flags: '--outcome <outcome>', help: 'success, refused or failed' },
       { flags: '--session <id>', help: 'session' },
       { flags: '--request <id>', help: 'request id' },
-      { flags: '--claim <json>', help: 'members of the verified claims, e.g. \'{"sub":"…"}\'' },
+      { flags: '--claim <claim>', help: 'a verified claim: `/terraform_workspace_id=ws-123`, `/run:number=5`, or members as JSON' },
+      { flags: '--token-sha256 <hash>', help: 'hash of the outside token of an exchange, in hex' },
       { flags: '--limit <n>', help: 'at most 200' },
     ],
     data: true,
@@ -264,7 +265,7 @@ const audits: CommandRecord[] = [
       const scope = parseScope(options['scope'] as string | undefined);
       if (scope === null) throw new UsageError('`--scope` is not a scope path');
       const query = new URLSearchParams();
-      for (const [name, parameter] of [['since'], ['until'], ['actor'], ['action'], ['resource'], ['outcome'], ['session'], ['request', 'requestId'], ['claim'], ['limit']] as [string, string?][]) {
+      for (const [name, parameter] of [['since'], ['until'], ['actor'], ['action'], ['resource'], ['outcome'], ['session'], ['request', 'requestId'], ['claim'], ['tokenSha256'], ['limit']] as [string, string?][]) {
         if (options[name] !== undefined) query.set(parameter ?? name, String(options[name]));
       }
       const page = (await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/audit?${query}` })) as { items: Record<string, unknown>[]; next: string | null };

@@ -8,6 +8,9 @@ import type { Call } from '#platform/call.ts';
 import { on, operation } from '#platform/call.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import { momentKey, momentOf, pageOf } from '#platform/http/paged.ts';
+import type { Digester } from '#platform/keyring.ts';
+import type { ClaimMatch } from './claim-search.ts';
+import { readClaimSearch } from './claim-search.ts';
 import type { RefusalCounts } from './refusals.ts';
 import { formOf } from './kept.ts';
 import { auditEvent, auditQuery, newestCheckpoint, verification, verificationWish } from './schema.ts';
@@ -24,6 +27,7 @@ export type { Recorder } from './record.ts';
 export { createRefusalCounts } from './refusals.ts';
 export type { RefusalCounts } from './refusals.ts';
 export { verifyExport } from './export-file.ts';
+export { digestOfClaim } from './claim-search.ts';
 export { findEvent, listEvents } from './store.ts';
 export type { AuditFilter, ListedEvent } from './store.ts';
 export { formOf, readKept } from './kept.ts';
@@ -122,7 +126,8 @@ async function listPage(services: AuditServices, call: Call, query: z.infer<type
   const filter: AuditFilter = {
     since: query.since, until: query.until, action: query.action, resource: query.resource, outcome: query.outcome, session: query.session, requestId: query.requestId,
     actor: query.actor === undefined ? undefined : actorUid(call, query.actor),
-    claims: query.claim === undefined ? undefined : claimFilter(query.claim),
+    claims: query.claim === undefined ? undefined : claimFilter(query.claim, await services.keyring.digester(call.account.id)),
+    tokenSha256: query.tokenSha256,
     scope: call.scope,
     below: query.below === 'true' && seesAllBelow(call),
   };
@@ -159,19 +164,10 @@ function actorUid(call: Call, text: string): string {
   return call.world.find(kind, place.scope, place.identifier)?.uid ?? text;
 }
 
-function claimFilter(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = null;
-  }
-  // No stored claim can hold U+0000, and the database refuses to be asked.
-  const unheard = /\\u0000/i.test(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length === 0 || unheard) {
-    throw refusal('request.invalid', { errors: [{ pointer: '/claim', message: 'must be a JSON object such as `{"sub":"…"}`' }] });
-  }
-  return value as Record<string, unknown>;
+function claimFilter(text: string, digest: Digester): readonly ClaimMatch[] {
+  const matches = readClaimSearch(text, digest);
+  if (matches !== null) return matches;
+  throw refusal('request.invalid', { errors: [{ pointer: '/claim', message: 'must be like `/terraform_workspace_id=ws-123`, `/run:number=5` or `{"sub":"…"}`' }] });
 }
 
 function viewOf({ event, personal, commitments, seq }: ListedEvent): z.infer<typeof auditEvent> {

@@ -37,7 +37,7 @@ function eventOf(context: ActContext, act: Act, randomness: Randomness): AuditEv
   const principal = act.actor ?? caller?.principal ?? null;
   // Who acted as the principal, where the act is the principal's.
   const by = principal !== null && principal.uid === caller?.principal.uid ? caller.actor : undefined;
-  const claims = act.claims ?? caller?.workload?.claims;
+  const claims = act.claims ?? caller?.workload?.recordedClaims ?? caller?.workload?.claims;
   return {
     accountId: context.accountId,
     id: randomness.uid(),

@@ -37,7 +37,8 @@ export const auditQuery = z.strictObject({
   outcome: z.enum(['success', 'refused', 'failed']).optional(),
   session: z.uuid().optional(),
   requestId: z.string().max(128).optional(),
-  claim: z.string().max(4_096).optional().describe('JSON object whose members must be in the verified claims'),
+  claim: z.string().max(4_096).optional().describe('a verified claim: `/terraform_workspace_id=ws-123`, `/run:number=5`, `/protected:boolean=true`; or a JSON object whose members must all be there'),
+  tokenSha256: z.string().regex(/^[0-9a-f]{64}$/).optional().describe('of the outside token of an exchange, in hex'),
   below: z.enum(['true', 'false']).default('true').describe('also what happened in scopes below'),
   ...page.shape,
 });

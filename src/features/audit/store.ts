@@ -1,7 +1,9 @@
 /** Reads of the audit trail: filtered pages newest first, and the whole trail in order. */
 import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
 import type { Reader } from '#platform/database/database.ts';
 import type { Moment } from '#platform/http/paged.ts';
+import type { ClaimMatch } from './claim-search.ts';
 import type { AuditEvent, Commitments, Outcome, Salted } from './leaf.ts';
 import type { Checkpoint, TrailPart } from './verify.ts';
 
@@ -14,8 +16,10 @@ export interface AuditFilter {
   readonly outcome?: Outcome | undefined;
   readonly session?: string | undefined;
   readonly requestId?: string | undefined;
-  /** Every pair must be in the verified claims. */
-  readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** What the verified claims must be like. */
+  readonly claims?: readonly ClaimMatch[] | undefined;
+  /** SHA-256 of the outside token, hexadecimal. */
+  readonly tokenSha256?: string | undefined;
   /** Scope path and, where asked, everything below. */
   readonly scope: string;
   readonly below: boolean;
@@ -51,7 +55,8 @@ export async function listEvents(reader: Reader, accountId: string, filter: Audi
   if (filter.outcome !== undefined) query = query.where('e.outcome', '=', filter.outcome);
   if (filter.session !== undefined) query = query.where('e.session_id', '=', filter.session);
   if (filter.requestId !== undefined) query = query.where('e.request_id', '=', filter.requestId);
-  if (filter.claims !== undefined) query = query.where(sql<boolean>`(e.personal -> 'claims' -> 'value') @> ${JSON.stringify(filter.claims)}::jsonb`);
+  for (const match of filter.claims ?? []) query = query.where(claimsAre(match));
+  if (filter.tokenSha256 !== undefined) query = query.where(sql<boolean>`e.detail ? 'tokenSha256' and e.detail ->> 'tokenSha256' = ${filter.tokenSha256}`);
   if (filter.scope !== '/' || !filter.below) {
     query = query.where((e) => e.or([
       e('e.scope', '=', filter.scope),
@@ -61,6 +66,14 @@ export async function listEvents(reader: Reader, accountId: string, filter: Audi
   if (page.before !== null) query = query.where(sql<boolean>`(e.at, e.id) < (${page.before.at}::timestamptz, ${page.before.id}::uuid)`);
   const rows = await query.orderBy('e.at', 'desc').orderBy('e.id', 'desc').limit(page.limit).execute();
   return rows.map((row) => ({ ...fieldsOf(row), seq: row.seq }));
+}
+
+function claimsAre({ contained, exactly }: ClaimMatch): RawBuilder<boolean> {
+  const documents = contained.map((document) => sql`(e.personal -> 'claims' -> 'value') @> ${JSON.stringify(document)}::jsonb`);
+  const any = sql<boolean>`(${sql.join(documents, sql` or `)})`;
+  if (exactly === null) return any;
+  const values = exactly.values.map((value) => sql`${JSON.stringify(value)}::jsonb`);
+  return sql<boolean>`(${any} and (e.personal -> 'claims' -> 'value') #> ${[...exactly.path]}::text[] in (${sql.join(values)}))`;
 }
 
 /** An event by its id. */

@@ -81,9 +81,9 @@ export interface MappingOutcome {
   readonly scopes: readonly (ScopeMiss & { readonly grant: number })[];
 }
 
-/** What each condition of each mapping said, the nearest to a match first. */
-export function explainAll(index: MappingIndex, claims: Claims): readonly MappingOutcome[] {
-  return index.all.map((mapping) => explain(mapping, claims)).toSorted((a, b) => distance(a) - distance(b) || (a.mapping.path < b.mapping.path ? -1 : 1));
+/** What each condition of each mapping said, the nearest to a match first. `redacted` is what the claims are if they were kept. */
+export function explainAll(index: MappingIndex, claims: Claims, redacted: RecordedClaims | null = null): readonly MappingOutcome[] {
+  return index.all.map((mapping) => explain(mapping, claims, redacted)).toSorted((a, b) => distance(a) - distance(b) || (a.mapping.path < b.mapping.path ? -1 : 1));
 }
 
 function explain(mapping: IssuerMapping, claims: Claims, recorded: RecordedClaims | null): MappingOutcome {
@@ -127,7 +127,6 @@ function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMa
   for (const [claim, values] of byValue) found.push(...(values.get(readPointer(claims, claim)) ?? []));
   return found;
 }
-
 
 function append(byValue: Map<string, Map<unknown, IssuerMapping[]>>, claim: string, value: unknown, mapping: IssuerMapping): void {
   let ofClaim = byValue.get(claim);

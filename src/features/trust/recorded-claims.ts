@@ -2,7 +2,7 @@
  * Claims as they are kept: values of redacted claims are keyed digests, of which equality can still be told. Conditions
  * on them hold, do not hold, or cannot be told; the same three for whole mappings.
  */
-import { canonicalJson } from '#kernel/canonical.ts';
+import { digestOfClaim } from '#features/audit/feature.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import type { Digester } from '#platform/keyring.ts';
 import type { CompiledCondition } from './claim-condition.ts';
@@ -19,11 +19,6 @@ export interface RecordedClaims {
 }
 
 export type Judgement = 'holds' | 'does_not_hold' | 'cannot_tell';
-
-/** What stands in place of a value. Equal for equal values of the same claim of an account, and says nothing else. */
-export function digestOfClaim(digest: Digester, pointer: string, value: unknown): string {
-  return `redacted:${digest(`claim:${pointer}`, canonicalJson(value)).toString('base64url')}`;
-}
 
 /** A copy with digests in place of what `pointers` name. Nothing is copied when nothing of it is there. */
 export function redact(digest: Digester, pointers: readonly string[], claims: Claims): RecordedClaims {
@@ -71,11 +66,20 @@ export function judgeMapping({ conditions, expression }: Pick<ClaimMappingFacts,
 /** A claim picked by a name that is written out. */
 const plainPick = /\bclaims\s*(?:\.\s*[A-Za-z_]\w*\b(?!\s*\()|\[\s*(?:"[^"\\]*"|'[^'\\]*')\s*\])/g;
 
+/** True when an expression picks every claim it looks at by a name that is written out. */
+export function isPlainSource(source: string): boolean {
+  return !/\bclaims\b/.test(source.replaceAll(plainPick, ''));
+}
+
+/** The outermost member a pointer leads through. */
+export function nameOfClaim(pointer: string): string {
+  return pointer.split('/')[1]!.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
 /** An expression that names a redacted claim, or looks at claims in another way than one by one, may have read it. */
 export function judgeExpression({ source, outcomeFor }: NonNullable<ClaimMappingFacts['expression']>, { claims, redacted }: RecordedClaims): Judgement {
-  const names = redacted.map((pointer) => pointer.slice(1).split('/')[0]!.replaceAll('~1', '/').replaceAll('~0', '~'));
-  const isPlain = !/\bclaims\b/.test(source.replaceAll(plainPick, ''));
-  if (names.length > 0 && (!isPlain || names.some((name) => source.includes(name)))) return 'cannot_tell';
+  const mayRead = redacted.length > 0 && (!isPlainSource(source) || redacted.some((pointer) => source.includes(nameOfClaim(pointer))));
+  if (mayRead) return 'cannot_tell';
   return told(outcomeFor(claims) === 'holds');
 }
 

@@ -6,6 +6,7 @@
 import type { Recorder } from '#features/audit/feature.ts';
 import type { Refusal } from '#kernel/errors.ts';
 import { refusal } from '#kernel/errors.ts';
+import { readPointer } from '#kernel/matcher.ts';
 import type { Act, Call } from '#platform/call.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
@@ -81,7 +82,7 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
 
 /** What values a claim had is personal; which rule refused is not. */
 function actOf(attempt: Attempt, cause: Refusal): Act {
-  const { tokenHash, issuer, verified, subject, outcomes } = attempt;
+  const { tokenHash, issuer, recorded, subject, outcomes } = attempt;
   const check = checkOf(cause);
   const principal = issuer === undefined || subject === undefined ? undefined : principalOf({ issuer: issuer.facts.rules.issuer, subject, label: subject });
   const evidence = cause.evidence === undefined ? {} : { evidence: brief(cause.evidence) };
@@ -90,20 +91,20 @@ function actOf(attempt: Attempt, cause: Refusal): Act {
     outcome: 'refused',
     ...(principal === undefined ? {} : { actor: principal }),
     ...(issuer === undefined ? {} : { resource: { kind: 'trusted_issuer', uid: issuer.uid, path: issuer.path } }),
-    ...(verified === undefined ? {} : { claims: isStorable(verified.claims) ? verified.claims : brief(verified.claims) }),
-    detail: { code: cause.code, ...(check === undefined ? {} : { check }), because: brief(cause.because ?? cause.message), tokenSha256: tokenHash.toString('hex') },
+    ...(recorded === undefined ? {} : { claims: isStorable(recorded.claims) ? recorded.claims : brief(recorded.claims) }),
+    detail: { code: cause.code, ...(check === undefined ? {} : { check }), because: brief(cause.because ?? cause.message), tokenSha256: tokenHash.toString('hex'), ...(recorded === undefined || recorded.redacted.length === 0 ? {} : { redacted: recorded.redacted }) },
     diff: { ...evidence, ...mappings },
   };
 }
 
-function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome, { verified, use }: Attempt): unknown {
+function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome, { verified, recorded, use }: Attempt): unknown {
   const uses = verified === undefined ? [] : unmetUses(mapping.facts.use, verified.claims, use);
   return {
     mapping: mapping.path,
     version: mapping.version,
-    failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected, actual }) => ({ claim, expected: brief(expected), actual: brief(actual) })),
-    ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
     uid: mapping.uid,
+    failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected }) => ({ claim, expected: brief(expected), actual: brief(readPointer(recorded?.claims, claim)) })),
+    ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
     ...(uses.length === 0 ? {} : { uses }),
     ...(scopes.length === 0 ? {} : { scopes }),
   };

@@ -123,7 +123,7 @@ function viewOf(world: World, session: StoredSession): SessionView {
     issuer: issuer === undefined ? session.issuer : entryPath(issuer),
     subject: session.subject,
     label: session.label,
-    claims: session.claims,
+    claims: session.recorded?.claims ?? session.claims,
     mappings: session.mappings.map(({ mappingUid: uid, version, expiresAtMs }) => {
       const mapping = world.get(uid);
       return { uid, path: mapping === undefined ? null : entryPath(mapping), version, expiresAt: new Date(expiresAtMs).toISOString() };

@@ -89,7 +89,7 @@ export function inForceAt(session: StoredSession, nowMs: number): SessionInForce
   const mappings = session.mappings.filter(({ expiresAtMs }) => nowMs < expiresAtMs);
   const { id, issuerUid, issuer, subject, claims } = session;
   const evidence: WorkloadEvidence = {
-    sessionId: id, issuerUid, issuer, subject, claims,
+    sessionId: id, issuerUid, issuer, subject, claims, ...(session.recorded === null ? {} : { recordedClaims: session.recorded.claims }),
     mappings: mappings.map(({ mappingUid, version, grants }) => ({ mappingUid, version, grants })),
     use: { atMs: session.createdAt.getTime(), isBound: session.confirmation !== null, isDirect: session.isDirect },
   };

@@ -34,6 +34,8 @@ export interface StoredSession {
   readonly subject: string;
   readonly label: string;
   readonly claims: Readonly<Record<string, unknown>>;
+  /** What the audit may have of them, and which are digests there; null = all in clear. */
+  readonly recorded: { readonly claims: Readonly<Record<string, unknown>>; readonly redacted: readonly string[] } | null;
   readonly proof: Proof;
   readonly mappings: readonly RecordedMapping[];
   /** SHA-256 of the outside token. */
@@ -54,6 +56,7 @@ export async function insertSession(tx: Tx, session: StoredSession): Promise<voi
   await tx.insertInto('workload_session').values({
     account_id: session.accountId, id: session.id, issuer_uid: session.issuerUid, issuer: session.issuer, subject: session.subject, label: session.label,
     claims: JSON.stringify(session.claims), proof: JSON.stringify(session.proof), mappings: JSON.stringify(session.mappings),
+    recorded: session.recorded === null ? null : JSON.stringify(session.recorded),
     mapping_uids: session.mappings.map((mapping) => mapping.mappingUid), token_hash: session.tokenHash,
     bounds: session.less === null ? null : JSON.stringify(session.less), confirmation: session.confirmation === null ? null : JSON.stringify(session.confirmation),
     direct: session.isDirect, created_at: session.createdAt, expires_at: session.expiresAt, revoked_at: null, revoked_by: null,
@@ -144,7 +147,7 @@ export async function saveKeys(reader: Reader, kept: { accountId: string; issuer
 
 interface SessionRow {
   readonly account_id: string; readonly id: string; readonly issuer_uid: string; readonly issuer: string; readonly subject: string; readonly label: string;
-  readonly claims: object; readonly proof: object; readonly mappings: object; readonly token_hash: Buffer;
+  readonly recorded: unknown; readonly claims: object; readonly proof: object; readonly mappings: object; readonly token_hash: Buffer;
   readonly created_at: Date; readonly expires_at: Date; readonly revoked_at: Date | null; readonly revoked_by: string | null;
   readonly bounds: unknown; readonly confirmation: unknown; readonly direct: boolean;
 }
@@ -152,7 +155,7 @@ interface SessionRow {
 function sessionOf(row: SessionRow): StoredSession {
   return {
     accountId: row.account_id, id: row.id, issuerUid: row.issuer_uid, issuer: row.issuer, subject: row.subject, label: row.label,
-    claims: row.claims as Record<string, unknown>, proof: row.proof as Proof, mappings: row.mappings as RecordedMapping[], tokenHash: row.token_hash,
+    claims: row.claims as Record<string, unknown>, recorded: row.recorded as StoredSession['recorded'], proof: row.proof as Proof, mappings: row.mappings as RecordedMapping[], tokenHash: row.token_hash,
     less: row.bounds as AskedLess | null, confirmation: row.confirmation as Confirmation | null, isDirect: row.direct, createdAt: row.created_at, expiresAt: row.expires_at, revokedAt: row.revoked_at, revokedBy: row.revoked_by,
   };
 }

@@ -99,7 +99,7 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
       const principal = principalOf(session);
       const ended = await revokeSessions(tx, call.account.id, { id: session.id }, { at: call.now, author: `workload:${principal.path}` });
       const resource = { kind: 'session', uid: session.id, path: session.id };
-      if (ended > 0) call.note({ action: 'session.revoke', actor: principal, session: session.id, resource, claims: session.claims, detail: { sessions: ended } });
+      if (ended > 0) call.note({ action: 'session.revoke', actor: principal, session: session.id, resource, claims: session.recorded?.claims ?? session.claims, detail: { sessions: ended } });
       call.afterCommit(() => services.sessions.forget());
       return new Reply(null);
     },

@@ -22,6 +22,7 @@ create table account (
   revision bigint default 0 not null,
   disabled boolean default false not null,
   created_at timestamp(3) with time zone not null,
+  uses_recorded_since timestamp(3) with time zone default now() not null,
   constraint account_pkey PRIMARY KEY (id),
   constraint account_identifier_key UNIQUE (identifier)
 );
@@ -273,6 +274,14 @@ create table password (
   updated_at timestamp(3) with time zone not null,
   constraint password_pkey PRIMARY KEY (account_id, user_uid)
 );
+create table permission_use (
+  account_id uuid not null,
+  subject_uid uuid not null,
+  permission text not null,
+  scope text not null,
+  last_used date not null,
+  constraint permission_use_pkey PRIMARY KEY (account_id, subject_uid, permission, scope)
+);
 create table rate_bucket (
   key text not null,
   tokens double precision not null,
@@ -443,6 +452,7 @@ CREATE INDEX audit_event_token ON public.audit_event USING btree (account_id, ((
 CREATE INDEX minted_token_connector ON public.minted_token USING btree (account_id, connector_uid, issued_at DESC);
 CREATE INDEX caught_token_keep ON public.caught_token USING btree (keep_until);
 CREATE INDEX minted_token_execution ON public.minted_token USING btree (account_id, execution_id);
+CREATE INDEX permission_use_age ON public.permission_use USING btree (last_used);
 CREATE INDEX resource_applied_set ON public.resource USING btree (account_id, applied_set) WHERE (applied_set IS NOT NULL);
 CREATE INDEX resource_scope ON public.resource USING btree (account_id, scope_uid, kind);
 CREATE INDEX resource_ref_to ON public.resource_ref USING btree (account_id, to_uid);
@@ -467,6 +477,7 @@ alter table issuer_keys add constraint issuer_keys_account_id_fkey FOREIGN KEY (
 alter table mapping_version add constraint mapping_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table minted_token add constraint minted_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table password add constraint password_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
+alter table permission_use add constraint permission_use_account_id_subject_uid_fkey FOREIGN KEY (account_id, subject_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
 alter table resource add constraint resource_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table caught_token add constraint caught_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table resource_ref add constraint resource_ref_account_id_from_uid_fkey FOREIGN KEY (account_id, from_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
@@ -501,6 +512,7 @@ grant delete, insert, select, update on
   node,
   caught_token,
   password,
+  permission_use,
   rate_bucket,
   resource,
   resource_ref,

@@ -21,6 +21,8 @@ import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { manifestBody } from '#features/resources/schema.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
 import { trust, trustFeature } from '#features/trust/feature.ts';
+import type { UseRecorder } from '#features/usage/feature.ts';
+import { createUseRecorder, usageFeature } from '#features/usage/feature.ts';
 import { assert } from '#kernel/errors.ts';
 import { Kinds } from '#kernel/kind.ts';
 import type { Caller } from '#kernel/caller.ts';
@@ -50,7 +52,7 @@ import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 const features = [
-  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'mint', 'secrets',
+  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'usage', 'mint', 'secrets',
   'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
 
@@ -113,6 +115,7 @@ export function createApp(services: AppServices): App {
   const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
   const record = createRecorder(randomness);
   const refusals = createRefusalCounts({ database, clock, randomness, record });
+  const uses = createUseRecorder({ database });
   const snapshots = createSnapshots({ database, kinds, shelve: shelveBindings, clock, log, metrics, staleAfterMs: config.staleAfterMs, pollMs: config.accessPollMs, maxEntries: config.snapshotEntries });
   const cursors = createCursors(createHmac('sha256', services.rootKey.bytes).update('cursors').digest());
   const rates = createRates(database, clock);
@@ -133,7 +136,7 @@ export function createApp(services: AppServices): App {
   const account = accountDirectory(shared);
   const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, metrics, issuerOf, ownUrls, uid: randomness.uid })];
   const desk = createDesk({
-    ...shared, record, functions, deliveries, leaseMs: config.leaseMs,
+    ...shared, record, functions, deliveries, leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
     credentialLives: async (accountId, id, now) => {
       const credential = await findById(database.read, accountId, id);
@@ -153,7 +156,8 @@ export function createApp(services: AppServices): App {
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
     }),
-    questionsFeature({ kinds, cursors, account, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
+    questionsFeature({ kinds, cursors, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
+    usageFeature({ ...shared, uses }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
@@ -161,7 +165,7 @@ export function createApp(services: AppServices): App {
   const unranked = manifests.filter((manifest) => !(features as readonly string[]).includes(manifest.name));
   assert(unranked.length === 0, `${unranked.map((manifest) => manifest.name).join(', ')} has no rank among the features`);
   const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
-  const gate = createGate({ kinds, snapshots, account, record, refusals, recognisers });
+  const gate = createGate({ kinds, snapshots, account, record, refusals, uses, recognisers });
   const sweeps: BackgroundJob[] = [
     { name: 'rates.sweep', everyMs: 600_000, run: (signal) => rates.sweep(signal) },
     { name: 'idempotency.sweep', everyMs: 600_000, run: (signal) => forgetOldKeys(database, clock, signal) },
@@ -187,6 +191,7 @@ export function createApp(services: AppServices): App {
       snapshots.stop();
       await jobs.stop();
       await refusals.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'summaries of refusals are lost'));
+      await uses.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'what permissions were used for in the last seconds is lost'));
     },
   };
 }
@@ -205,11 +210,12 @@ interface GateParts {
   readonly account: Gate['account'];
   readonly record: Recorder;
   readonly refusals: RefusalCounts;
+  readonly uses: UseRecorder;
   readonly recognisers: readonly Recogniser[];
 }
 
 /** The engine behind the platform's questions. */
-function createGate({ kinds, snapshots, account, record, refusals, recognisers }: GateParts): Gate {
+function createGate({ kinds, snapshots, account, record, refusals, uses, recognisers }: GateParts): Gate {
   return {
     account,
     world: (accountId, minRevision) => snapshots.world(accountId, minRevision),
@@ -219,6 +225,7 @@ function createGate({ kinds, snapshots, account, record, refusals, recognisers }
     reaches: (world, caller, scope, now) => hasLiveGrant(world, kinds, caller, scope, now),
     record,
     countAnonymous: (refused) => refusals.count(refused),
+    used: uses.used,
   };
 }
 

@@ -45,6 +45,8 @@ export interface Call {
   uid(): string;
   random(bytes: number): Buffer;
   decide(question: Question): Decision;
+  /** Counts as made use of what was allowed by the handler's own `decide`; the operation's own access counts by itself. */
+  used(question: Question): void;
   /** Adds an audit row to the one transaction; without any the operation's own verb is recorded. */
   note(act: Act): void;
   /** Runs once the transaction is durable; what fails in it is logged, and the caller is told that the change is in. */

@@ -53,6 +53,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'access.check_many': { body: { principal: 'user:admin', checks: [{ permission: 'role.view', resource: 'generated' }] } },
   'access.who_can': { body: { permission: 'role.view', resource: 'generated' } },
   'access.what_can': { body: { principal: 'user:admin' } },
+  'access.unused': { body: { days: 30, scope: '/' } },
   'access.explain': { body: { principal: 'user:admin', permission: 'role.view', resource: 'generated' } },
   'authzen.evaluation': { body: evaluation },
   'authzen.evaluations': { body: { evaluations: [evaluation] } },

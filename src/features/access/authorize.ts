@@ -3,14 +3,15 @@
  * given are as the call leaves them (CONTRACTS §5).
  */
 import type { Caller } from '#kernel/caller.ts';
-import type { Check } from '#kernel/decision.ts';
+import type { Check, Question } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { World } from '#kernel/world.ts';
 import { decide } from './evaluate.ts';
 import { holds } from './holds.ts';
 import { bindPermission } from './schema.ts';
 
-export type Authorization = { readonly allowed: true } | { readonly allowed: false; readonly failed: Check };
+/** `used`: the permissions the caller was allowed by, those that excused it from holding what it gives among them. */
+export type Authorization = { readonly allowed: true; readonly used: readonly Question[] } | { readonly allowed: false; readonly failed: Check };
 
 export interface Act {
   readonly kinds: Kinds;
@@ -23,11 +24,12 @@ export interface Act {
 
 /** Stops at the first check that fails. */
 export function authorize(act: Act): Authorization {
-  const failed = act.checks.find((check) => !passes(act, check));
-  return failed === undefined ? { allowed: true } : { allowed: false, failed };
+  const used: Question[] = [];
+  const failed = act.checks.find((check) => !passes(act, check, used));
+  return failed === undefined ? { allowed: true, used } : { allowed: false, failed };
 }
 
-function passes(act: Act, check: Check): boolean {
+function passes(act: Act, check: Check, used: Question[]): boolean {
   const { kinds, caller, before, after, now } = act;
   const asked = { rights: before, kinds, asker: caller, now };
   switch (check.ask) {
@@ -35,13 +37,14 @@ function passes(act: Act, check: Check): boolean {
       return caller.mayAdminister;
     case 'permission': {
       const { permission, target } = check;
-      return decide({ ...asked, tree: check.world === 'before' ? before : after, question: { permission, target } }).allowed;
+      const question = { permission, target };
+      return decide({ ...asked, tree: check.world === 'before' ? before : after, question }).allowed && used.push(question) > 0;
     }
     case 'holds': {
       const { unless } = check;
       // Admins have `role.bind` with everything else; as an exception it would let those of one scope give what is below.
       const byName = unless?.permission === bindPermission;
-      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return true;
+      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return used.push(unless) > 0;
       return holds(before, kinds.of(after), caller, check.given, now);
     }
   }

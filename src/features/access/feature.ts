@@ -14,6 +14,8 @@ export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';
 export { evaluate } from './evaluate.ts';
 export { externalTarget, registeredResource } from './external-resource-kind.ts';
+export { givenNowByBinding, givenNowByMapping } from './given-now.ts';
+export type { GivenNow } from './given-now.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { boundsGive, governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';

@@ -259,7 +259,7 @@ describe('authorize', () => {
     assert.deepEqual(authorize({ ...act('user:root', false), checks }), { allowed: false, failed: checks[0] });
   });
 
-  it('allows what asks nothing', () => assert.deepEqual(authorize({ ...act('user:nobody'), checks: [] }), { allowed: true }));
+  it('allows what asks nothing', () => assert.deepEqual(authorize({ ...act('user:nobody'), checks: [] }), { allowed: true, used: [] }));
 });
 
 describe('holdings', () => {

@@ -90,7 +90,7 @@ export function credentialsFeature(services: CredentialServices): Manifest {
       if (!call.decide(question).allowed) {
         if (!isSelf(call, holder)) throw refuseQuestion(call, question);
         if (!speaksForPrincipal(call.caller)) return { items: await itself(services, call), next: null };
-      }
+      } else if (!isSelf(call, holder) || !speaksForPrincipal(call.caller)) call.used(question);
       const { items, next } = await pageOf(services.cursors, call, {
         noun: 'api_token', query,
         read: ({ after, limit }) => listOf(services.database.read, call.account.id, holder.principal, { limit, after: after ?? '' }),
@@ -115,7 +115,10 @@ export function credentialsFeature(services: CredentialServices): Manifest {
       if (credential === null || credential.kind === 'setup') throw refuseMissing(call, 'api_token.delete', null);
       const scope = call.world.get(credential.principalUid ?? '')?.scope ?? accountScope;
       const question = { permission: 'api_token.delete', target: tokenTarget(scope) };
-      if (!isOwn(call, credential) && !call.decide(question).allowed) throw refuseQuestion(call, question);
+      if (!isOwn(call, credential)) {
+        if (!call.decide(question).allowed) throw refuseQuestion(call, question);
+        call.used(question);
+      }
       return { credential, scope };
     },
     write: async (tx, call, _input, { credential, scope }: { credential: Credential; scope: ScopePath }) => {

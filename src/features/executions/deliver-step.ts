@@ -20,7 +20,7 @@ import type { Delivered, Delivery } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import { openOutput } from './outputs.ts';
 import type { Execution } from './store.ts';
-import type { Using } from './uses.ts';
+import type { Use, Using } from './uses.ts';
 import { useAgain, useOf } from './uses.ts';
 
 export interface StepServices {
@@ -29,6 +29,8 @@ export interface StepServices {
   readonly functions: FunctionTable;
   readonly deliveries: readonly Delivery[];
   readonly decide: (world: World, caller: Caller, question: Question, now: Date) => Decision;
+  /** Remembers that the starter made use of a permission. */
+  readonly used: (caller: Caller, question: Question, now: Date) => void;
 }
 
 export interface StepRequest {
@@ -46,6 +48,8 @@ export interface PreparedStep {
   /** Uids of the secrets the environment will be made of. */
   readonly secrets: readonly string[];
   readonly untrusted: boolean;
+  /** By what the step is allowed what it uses. */
+  readonly uses: readonly Question[];
 }
 
 /** What can be said before anything is opened; refuses as `deliverStep` would. */
@@ -54,16 +58,18 @@ export function prepare(services: StepServices, request: StepRequest): PreparedS
   const using = usingOf(services, request);
   if (!request.world.hasScope(execution.scope)) throw refusal('access.denied', { say: 'the project of the run is gone' });
   const { environment, service } = factsOf(request);
-  if (environment !== null) useAgain(using, { kind: 'environment', ...environment });
-  if (service !== null) useAgain(using, { kind: 'service', ...service });
+  const uses: Question[] = [];
+  if (environment !== null) uses.push(useAgain(using, { kind: 'environment', ...environment }).question);
+  if (service !== null) uses.push(useAgain(using, { kind: 'service', ...service }).question);
   const payload = prepareStep({ state: execution.state, stepUid, functions: services.functions });
   if (payload.needs.length > protocolLimits.deliveries) {
     throw refusal('expression.limit', { say: `the step asks for ${payload.needs.length} secrets, tokens and secret outputs; at most ${protocolLimits.deliveries} can be delivered to one` });
   }
   const sources = payload.needs.map((need) => sourceOf(using, request, need));
+  uses.push(...sources.flatMap((source) => source.uses));
   const secrets = new Set([...payload.taint.secrets, ...sources.flatMap((source) => source.secrets)]);
   if (secrets.size > maxTaint) throw refusal('expression.limit', { say: `what the step is given derives from more than ${maxTaint} secrets` });
-  return { payload, secrets: [...secrets], untrusted: payload.taint.untrusted || sources.some((source) => source.untrusted) };
+  return { payload, secrets: [...secrets], untrusted: payload.taint.untrusted || sources.some((source) => source.untrusted), uses };
 }
 
 /** As many as an event can name. */
@@ -80,15 +86,19 @@ function factsOf({ execution, stepUid }: StepRequest): ExecutionFacts {
 }
 
 /** What a need's value will derive from; refuses what the run may not use. */
-function sourceOf(using: Using, request: StepRequest, need: Need): { readonly secrets: readonly string[]; readonly untrusted: boolean } {
-  if (need.function === outputFunction.name) return outputOf(request, need) ?? { secrets: [], untrusted: false };
-  return { secrets: [entryOf(using, need).uid], untrusted: false };
+function sourceOf(using: Using, request: StepRequest, need: Need): Omit<PreparedStep, 'payload'> {
+  if (need.function === outputFunction.name) {
+    const { secrets, untrusted } = outputOf(request, need) ?? { secrets: [], untrusted: false };
+    return { secrets, untrusted, uses: [] };
+  }
+  const { entry, question } = useNamed(using, need);
+  return { secrets: [entry.uid], untrusted: false, uses: [question] };
 }
 
-function entryOf(using: Using, need: Need): Entry {
+function useNamed(using: Using, need: Need): Use {
   const named = namedBy(need);
   assert(named !== null, 'a delivery names nothing');
-  return useOf(using, { kind: named.kind, reference: String(named.reference) }).entry;
+  return useOf(using, { kind: named.kind, reference: String(named.reference) });
 }
 
 function outputOf({ execution }: StepRequest, need: Need) {
@@ -104,10 +114,11 @@ export interface DeliveredStep {
   readonly masks: readonly { readonly name: string; readonly value: string }[];
   readonly acts: readonly Act[];
   readonly records: readonly ((tx: Tx) => Promise<void>)[];
+  readonly uses: readonly Question[];
 }
 
 export async function deliverStep(services: StepServices, request: StepRequest): Promise<DeliveredStep> {
-  const { payload } = prepare(services, request);
+  const { payload, uses } = prepare(services, request);
   /** Names by value: two may have the same name, and none of their values may be forgotten for it. */
   const masks = new Map<string, string>();
   const mask = (name: string, value: string): void => {
@@ -125,7 +136,7 @@ export async function deliverStep(services: StepServices, request: StepRequest):
       answer = await outputValue(services, request, need);
       mask(`output ${String(need.args[0])}.${String(need.args[1])}`, textOf(answer.data));
     } else {
-      const entry = entryOf(usingOf(services, request), need);
+      const { entry } = useNamed(usingOf(services, request), need);
       const result = await deliverEntry(services, request, { need, entry });
       delivered.push(result);
       mask(`${entry.kind} ${entryPath(entry)}`, result.text);
@@ -153,6 +164,7 @@ export async function deliverStep(services: StepServices, request: StepRequest):
     masks: [...masks].map(([value, name]) => ({ name, value })),
     acts: delivered.map((each) => each.act),
     records: delivered.flatMap((each) => (each.record === undefined ? [] : [each.record])),
+    uses,
   };
 }
 

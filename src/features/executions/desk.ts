@@ -98,7 +98,9 @@ async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Pr
       return true;
     });
     // Two questions at one moment: what was made here leaves nobody, the other's stands.
-    return isFirst ? { maskSet: attempt.maskSet, ...step } : deliverTo(services, ref, now);
+    if (!isFirst) return await deliverTo(services, ref, now);
+    for (const question of step.uses) services.used(caller, question, now);
+    return { maskSet: attempt.maskSet, ...step };
   } catch (error) {
     if (!isFaultOfStep(error)) throw error;
     await services.database.transaction(async (tx) => {

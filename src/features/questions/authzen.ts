@@ -6,7 +6,7 @@ import { parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
-import { answerTo, mayAsk, mayExplain, readable } from './ask.ts';
+import { answerTo, mayExplain, noteAsked, readable, rightToAsk } from './ask.ts';
 import { nearestScope, permissionMeant, resourceMeant, saidOf, scopeSaid, subjectMeant } from './authzen-question.ts';
 import type { DecisionAnswer, EvaluationBody, EvaluationsBody } from './authzen-schema.ts';
 import { decisionAnswer, evaluationBody, evaluationsAnswer, evaluationsBody } from './authzen-schema.ts';
@@ -48,7 +48,9 @@ async function evaluated(services: CheckServices, call: Call, body: EvaluationBo
   if (target === null) return { decision: false };
   // Whoever asks about itself is held to the bounds of its credential.
   const who = isSelf ? call.caller : asker;
-  const decision = answerTo(call, services.kinds, who, { permission: permissionMeant(body.resource.type, body.action.name), target });
+  const question = { permission: permissionMeant(body.resource.type, body.action.name), target };
+  const decision = answerTo(call, services.kinds, who, question);
+  noteAsked(services, call, who, question, decision);
   if (body.context?.['reasons'] !== true || !mayExplain(call, target.scope)) return { decision: decision.allowed };
   return { decision: decision.allowed, context: { reasons: decision.reasons.map((reason) => readable(call.world, reason)) } };
 }
@@ -108,7 +110,8 @@ function entityOr(fallback: Readonly<Record<string, unknown>> | undefined, own: 
 /** One who may not ask learns the same of scopes that are there and of those that are not. */
 export function refuseUnlessAsking(call: Call, scope: ScopePath): void {
   const at = nearestScope(call.world, scope);
-  if (mayAsk(call, at)) return;
+  const right = rightToAsk(call, at);
+  if (right !== null) return call.used(right);
   const evidence = { permission: 'access.check', kind: 'access', scope: at, identifier: null };
   throw refusal('access.denied', { say: 'asking about others takes `access.check` there', evidence });
 }

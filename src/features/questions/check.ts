@@ -6,7 +6,8 @@ import type { Kinds } from '#kernel/kind.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
-import { answerTo, askingPlan, mayExplain, readable } from './ask.ts';
+import type { NoteUse } from './ask.ts';
+import { answerTo, askingPlan, mayExplain, noteAsked, readable } from './ask.ts';
 import type { AskerServices } from './asker.ts';
 import { askerNamed } from './asker.ts';
 import type { QuestionWords } from './schema.ts';
@@ -15,6 +16,7 @@ import { targetMeant } from './target.ts';
 
 export interface CheckServices extends AskerServices {
   readonly kinds: Kinds;
+  readonly used: NoteUse;
 }
 
 export interface Asked {
@@ -65,8 +67,9 @@ export async function askOne(services: CheckServices, call: Call, body: Question
   return askingPlan(call, { asker, permission: body.permission, target }, { others: body.principal !== undefined, scopes: [target.scope] });
 }
 
-function answerOne({ kinds }: CheckServices, call: Call, { asker, permission, target }: Asked): z.infer<typeof checkAnswer> {
-  const decision = answerTo(call, kinds, asker, { permission, target });
+function answerOne(services: CheckServices, call: Call, { asker, permission, target }: Asked): z.infer<typeof checkAnswer> {
+  const decision = answerTo(call, services.kinds, asker, { permission, target });
+  noteAsked(services, call, asker, { permission, target }, decision);
   // Reasons of a denial are looked for when somebody looks at them.
   const shown = decision.allowed || mayExplain(call, target.scope) ? decision.reasons : [];
   return { allowed: decision.allowed, reasons: shown.map((reason) => readable(call.world, reason)), revision: decision.revision };
@@ -79,10 +82,12 @@ async function askMany(services: CheckServices, call: Call, body: z.infer<typeof
   return askingPlan(call, { asker, questions }, { others: body.principal !== undefined, scopes: questions.map(({ target }) => target.scope) });
 }
 
-function answerMany({ kinds }: CheckServices, call: Call, { asker, questions }: ManyAsked, semantic: z.infer<typeof manyWords>['semantic']): z.infer<typeof manyAnswer> {
+function answerMany(services: CheckServices, call: Call, { asker, questions }: ManyAsked, semantic: z.infer<typeof manyWords>['semantic']): z.infer<typeof manyAnswer> {
   const results: { allowed: boolean }[] = [];
   for (const question of questions) {
-    const { allowed } = answerTo(call, kinds, asker, question);
+    const decision = answerTo(call, services.kinds, asker, question);
+    const { allowed } = decision;
+    noteAsked(services, call, asker, question, decision);
     results.push({ allowed });
     if (semantic === (allowed ? 'permit_on_first' : 'deny_on_first')) break;
   }

@@ -101,7 +101,12 @@ function shown(plan: ChangePlan): z.infer<typeof applyResult>['changes'] {
 /** Kind by kind, by path; a page may hold several kinds. */
 async function exportPage(services: ResourceServices, call: Call, query: z.infer<typeof page>) {
   const names = [...services.kinds.kinds.keys()];
-  const see = (entry: Entry): Entry | null => (call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed ? entry : null);
+  const see = (entry: Entry): Entry | null => {
+    const question = { permission: `${entry.kind}.view`, target: targetOf(entry) };
+    if (!call.decide(question).allowed) return null;
+    call.used(question);
+    return entry;
+  };
   const { items, next } = await pageOf(services.cursors, call, {
     noun: 'manifest', query,
     read: async ({ after, limit }) => {

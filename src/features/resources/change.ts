@@ -75,7 +75,8 @@ function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeR
       if (entry !== undefined) {
         const same = document.secrets.length === 0 && diffDocuments(known.stored.get(entry.uid) ?? null, document).length === 0;
         const edit = { permission: `${document.kind}.edit`, target: targetOf(entry) };
-        return same && !call.decide(edit).allowed ? { ...edit, permission: `${document.kind}.view` } : edit;
+        const view = { ...edit, permission: `${document.kind}.view` };
+        return same && (call.decide(view).allowed || !call.decide(edit).allowed) ? view : edit;
       }
       // A scope made in this call counts as its nearest parent that is there already.
       const scope = upwards(document.scope).find((at) => call.world.hasScope(at))!;
@@ -85,6 +86,7 @@ function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeR
     ...request.deletions.map(({ entry }) => ({ permission: `${entry.kind}.delete`, target: targetOf(entry) })),
   ];
   for (const question of questions) if (!call.decide(question).allowed) throw refuseQuestion(call, question);
+  for (const question of questions) call.used(question);
 }
 
 async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Omit<Known, 'changedSecrets'> & { readonly revision: number }> {

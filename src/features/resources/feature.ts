@@ -7,6 +7,7 @@ import { operationsOf } from './operations.ts';
 import { forgetOldChanges } from './snapshots.ts';
 
 export type { ResourceServices } from './operations.ts';
+export { firstOf, ofKindWithin } from './ordered.ts';
 export type { ChangeRules } from './plan.ts';
 export { targetOf } from './plan.ts';
 export type { Snapshots } from './snapshots.ts';

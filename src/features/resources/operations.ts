@@ -196,6 +196,7 @@ function visible(call: Call, kind: AnyKind, identifierText: string): Entry {
   if (entry === undefined) throw refuseMissing(call, permission, identifierText);
   const question = { permission, target: targetOf(entry) };
   if (!call.decide(question).allowed) throw refuseQuestion(call, question);
+  call.used(question);
   return entry;
 }
 

@@ -154,9 +154,11 @@ async function find({ database }: RunnerOperationServices, call: Call, name: str
 async function visible(services: RunnerOperationServices, call: Call, name: string): Promise<Runner> {
   const runner = await find(services, call, name);
   if (runner === null) throw refusal('access.not_found');
-  if (!call.decide({ permission: 'runner.view', target: targetOf(runner) }).allowed) {
+  const question = { permission: 'runner.view', target: targetOf(runner) };
+  if (!call.decide(question).allowed) {
     throw refusal('access.not_found', { evidence: { permission: 'runner.view', kind: 'runner', scope: runner.scope, identifier: runner.identifier } });
   }
+  call.used(question);
   return runner;
 }
 

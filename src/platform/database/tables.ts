@@ -5,7 +5,7 @@ type Json = JSONColumnType<object, unknown, unknown>;
 type Bytes = Buffer;
 
 export interface Tables {
-  account: { id: string; identifier: string; name: string | null; revision: number; disabled: boolean; created_at: Date };
+  account: { id: string; identifier: string; name: string | null; revision: number; disabled: boolean; created_at: Date; uses_recorded_since: Generated<Date> };
   node: { id: string; started_at: Date; seen_at: Date };
   root_key: { id: string; check_value: Bytes; created_at: Date; retired_at: Date | null };
   rate_bucket: { key: string; tokens: number; updated_at: Date };
@@ -19,6 +19,8 @@ export interface Tables {
   secret_version: {
     account_id: string; resource_uid: string; pointer: string; version: number; sealed: Bytes; digest: Bytes; created_at: Date;
   };
+  /** `last_used` is a day such as `2026-06-01`; it is read as text. */
+  permission_use: { account_id: string; subject_uid: string; permission: string; scope: string; last_used: ColumnType<string, string, string> };
   retired_identifier: { account_id: string; kind: string; scope: string; identifier: string; uid: string; retired_at: Date };
   access_change: { account_id: string; revision: number; position: number; change: Json; at: Date };
   data_key: { account_id: string; id: string; root_key_id: string; wrapped: Bytes; created_at: Date; retired_at: Date | null };

@@ -43,7 +43,10 @@ export interface Gate {
   world(accountId: string, minRevision: number | null): Promise<World>;
   authenticate(presented: Presented): Promise<Caller | null>;
   decide(world: World, caller: Caller, question: Question, now: Date): Decision;
-  authorize(input: AuthorizeInput): { allowed: true } | { allowed: false; failed: Check };
+  /** `used`: the permissions that it was allowed by. */
+  authorize(input: AuthorizeInput): { allowed: true; used: readonly Question[] } | { allowed: false; failed: Check };
+  /** What a caller was allowed is made use of: without it, it would have been refused. */
+  used(caller: Caller, question: Question, now: Date): void;
   /** Any live grant at, above or below the scope. */
   reaches(world: World, caller: Caller, scope: ScopePath, now: Date): boolean;
   record(tx: Tx, context: { accountId: string; now: Date; caller: Caller | null; address: string | null; requestId: string; action: string }, acts: readonly Act[]): Promise<void>;
@@ -243,15 +246,18 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
       return undefined;
     case 'each': {
       const reaches = call.world.hasScope(call.scope) && services.gate.reaches(call.world, call.caller, call.scope, call.now);
-      if (!reaches) throw refuseMissing(call, `${access.kind}.view`, null);
+      const permission = `${access.kind}.view`;
+      if (!reaches) throw refuseMissing(call, permission, null);
+      call.used({ permission, target: { kind: access.kind, scope: call.scope, identifier: null, tags: {}, attributes: {} } });
       return access.find?.(call, input);
     }
     case 'on': {
       const subject = await access.find(call, input);
       if (subject === null) throw refuseMissing(call, access.permission, identifierIn(input));
       const question = { permission: access.permission, target: subject.target };
-      if (call.decide(question).allowed) return subject.found;
-      throw refuseQuestion(call, question);
+      if (!call.decide(question).allowed) throw refuseQuestion(call, question);
+      call.used(question);
+      return subject.found;
     }
     case 'plan': {
       const plan = await access.plan(call, input);
@@ -259,8 +265,9 @@ async function authorize(services: PipelineServices, operation: AnyOperation, ca
       if (plan.after.revision !== call.revision || plan.before.revision !== call.revision) throw new Rerun(plan.before.revision);
       const verdict = services.gate.authorize({ caller: call.caller, before: plan.before, after: plan.after, checks: plan.checks, now: call.now });
       services.metrics.decided(verdict.allowed);
-      if (verdict.allowed) return plan.found;
-      throw refuseCheck(call, verdict.failed);
+      if (!verdict.allowed) throw refuseCheck(call, verdict.failed);
+      for (const question of verdict.used) call.used(question);
+      return plan.found;
     }
   }
 }

@@ -81,6 +81,10 @@ export class RunningCall implements Call {
     return decision;
   }
 
+  used(question: Question): void {
+    this.services.gate.used(this.caller, question, this.now);
+  }
+
   note(act: Act): void {
     this.acts.push(act);
   }

@@ -55,7 +55,10 @@ export const catalogue = {
   'trust.no_mapping': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.used_before': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.keys_unavailable': { status: 503, title: 'the keys of the issuer cannot be fetched', help: 'try again; an administrator sees the cause in the audit', retryable: true, oauth: 'temporarily_unavailable' },
-  'oauth.unsupported_grant_type': { status: 400, title: 'this grant type is not offered', help: 'use urn:ietf:params:oauth:grant-type:token-exchange', oauth: 'unsupported_grant_type' },
+  'oauth.unsupported_grant_type': { status: 400, title: 'this grant type is not offered', help: 'use urn:ietf:params:oauth:grant-type:token-exchange or urn:ietf:params:oauth:grant-type:jwt-bearer', oauth: 'unsupported_grant_type' },
+  'oauth.invalid_scope': { status: 400, title: 'this scope is more than the token gives, or cannot be read', help: 'name permissions the token gives, or leave `scope` out', oauth: 'invalid_scope' },
+  'oauth.invalid_authorization_details': { status: 400, title: 'this is more than the token gives, or cannot be read', help: 'ask within what the token gives; `docs/claims-in.md` has the form', oauth: 'invalid_authorization_details' },
+  'oauth.invalid_grant': { status: 400, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_grant' },
   'oauth.invalid_target': { status: 400, title: 'this audience or resource is not served here', help: 'leave it out, or name the account issuer', oauth: 'invalid_target' },
 
   // Tokens out, secrets, expressions

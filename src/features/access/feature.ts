@@ -19,11 +19,12 @@ export type { GivenNow } from './given-now.ts';
 export { givenByMapping, givenThrough, holdings } from './gives.ts';
 export { boundsGive, governedGives } from './govern.ts';
 export type { Asker } from './grants.ts';
-export { holds } from './holds.ts';
+export { holds, reachesAll } from './holds.ts';
 export { givenByMembership, givenToEveryUser } from './joining.ts';
 export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant, liveRanges, visibleNames } from './live.ts';
 export { isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from './reached.ts';
+export { permissionsOf } from './roles.ts';
 export { selectorFaults } from './selector-faults.ts';
 export { grantsOf } from './ways.ts';
 

@@ -38,15 +38,24 @@ interface Cover {
 
 export function holds(world: World, kinds: Kinds, asker: Asker, given: Bound, now: Date): boolean {
   const actor = actorOf(asker);
-  return holdsAlone(world, kinds, asker, given, now) && (actor === null || holdsAlone(world, kinds, actor, given, now));
+  const how = { now, conditions: 'cover nothing' } as const;
+  return holdsAlone(world, kinds, asker, given, how) && (actor === null || holdsAlone(world, kinds, actor, given, how));
 }
 
-function holdsAlone(world: World, kinds: Kinds, asker: Asker, given: Bound, now: Date): boolean {
+/**
+ * Whether a caller has what it asks to be held to, over all of it, conditions of its own grants left aside: they go on
+ * applying. For a session that asks for less; it hands nothing on.
+ */
+export function reachesAll(world: World, kinds: Kinds, asker: Asker, wanted: Bound, now: Date): boolean {
+  return holdsAlone(world, kinds, asker, wanted, { now, conditions: 'ignored' });
+}
+
+function holdsAlone(world: World, kinds: Kinds, asker: Asker, given: Bound, { now, conditions }: { readonly now: Date; readonly conditions: 'cover nothing' | 'ignored' }): boolean {
   const ways = waysOf(world, asker);
   if (ways === null) return false;
   const nowMs = now.getTime();
   const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundCover)];
-  const alternatives = ways.map((way) => [...way.lists.map((list) => grantCovers(list, nowMs)), ...bounds]);
+  const alternatives = ways.map((way) => [...way.lists.map((list) => grantCovers(list, nowMs).map((cover) => (conditions === 'ignored' ? withoutConditions(cover) : cover))), ...bounds]);
   if (alternatives.some((lists) => lists.every((list) => list.some((cover) => coversEverything(cover, given))))) return true;
   return needsOf(given, kinds).every((need) => alternatives.some((lists) => lists.every((list) => list.some((cover) => covers(cover, need)))));
 }
@@ -125,6 +134,14 @@ function grantCovers(grants: readonly Grant[], nowMs: number): Cover[] {
       every: grant.role.permissions === 'every',
       extents: grant.extents,
     }));
+}
+
+function withoutConditions({ extents, ...cover }: Cover): Cover {
+  const bare = extents.map((extent): CompiledExtent => {
+    const { resources } = extent;
+    return resources === 'all' ? extent : { ...extent, resources: resources.map((selector) => ({ ...selector, conditions: [] })) };
+  });
+  return { ...cover, extents: bare };
 }
 
 function boundCover(bound: Bound): Cover {

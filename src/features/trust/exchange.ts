@@ -9,6 +9,8 @@ import type { Database, Tx } from '#platform/database/database.ts';
 import { requiredMissing } from './account-for-claims.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
+import type { Wish } from './ask-less.ts';
+import { boundsFor } from './ask-less.ts';
 import type { IssuerKeys } from './keys.ts';
 import { legible } from './label.ts';
 import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
@@ -18,9 +20,9 @@ import type { RefusedExchanges } from './refused-exchanges.ts';
 import type { RecordedMapping } from './schema.ts';
 import type { SessionTokens } from './session-token.ts';
 import { inForceAt } from './sessions.ts';
-import { principalOf, standingOf } from './standing.ts';
+import { callerOf, principalOf, standingOf } from './standing.ts';
 import { isStorable } from './storable.ts';
-import type { Proof, StoredSession } from './store.ts';
+import type { AskedLess, Confirmation, Proof, StoredSession } from './store.ts';
 import { insertSession, keepVersions } from './store.ts';
 import { tokenRefusal } from './token-refusal.ts';
 import type { Use } from './used-once.ts';
@@ -39,6 +41,20 @@ export interface ExchangeServices {
   readonly rates: Rates;
   /** Exchanges of one workload; the rule of every other caller. */
   readonly callerRate: RateRule;
+}
+
+/** What an exchange knows of the request it belongs to. */
+export type ExchangeCall = Pick<Call, 'account' | 'world' | 'revision' | 'now' | 'address' | 'requestId' | 'uid'>;
+
+export interface WantedSession {
+  readonly token: string;
+  /** Null = all that the token gives. */
+  readonly wish: Wish | null;
+  readonly confirmation: Confirmation | null;
+  /** The grant of RFC 7523. */
+  readonly isAssertion: boolean;
+  /** The token itself is the credential. */
+  readonly isDirect: boolean;
 }
 
 /** How far a token came: what a refusal may be recorded with. */
@@ -62,11 +78,11 @@ export interface ReadySession {
 }
 
 /** Whatever is wrong with the token, the caller is told the same; the cause is in the audit. */
-export async function prepareSession(services: ExchangeServices, call: Call, token: string): Promise<ReadySession> {
+export async function prepareSession(services: ExchangeServices, call: ExchangeCall, wanted: WantedSession): Promise<ReadySession> {
   await services.refused.admit(call.address);
-  const attempt: Attempt = { tokenHash: createHash('sha256').update(token).digest() };
-  const ready = await exchange(services, call, token, attempt).catch(async (error: unknown) => {
-    throw error instanceof Refusal ? await services.refused.record(call, attempt, error) : error;
+  const attempt: Attempt = { tokenHash: createHash('sha256').update(wanted.token).digest() };
+  const ready = await exchange(services, call, wanted, attempt).catch(async (error: unknown) => {
+    throw error instanceof Refusal ? toldAs(wanted, await services.refused.record(call, attempt, error)) : error;
   });
   // A good token is good until it expires, and every exchange of it costs a signature and two rows.
   const workload = createHash('sha256').update(workloadId(ready.session.issuer, ready.session.subject)).digest('base64url');
@@ -74,20 +90,27 @@ export async function prepareSession(services: ExchangeServices, call: Call, tok
   return ready;
 }
 
-async function exchange(services: ExchangeServices, call: Call, token: string, attempt: Attempt): Promise<ReadySession> {
-  const preview = readToken(token);
+/** RFC 7523 §3.1 has its own word for what is said the same of every token. */
+function toldAs({ isAssertion }: WantedSession, told: Refusal): Refusal {
+  return isAssertion && told.code === 'trust.refused' ? refusal('oauth.invalid_grant', { because: told.because ?? told.message, cause: told }) : told;
+}
+
+async function exchange(services: ExchangeServices, call: ExchangeCall, wanted: WantedSession, attempt: Attempt): Promise<ReadySession> {
+  const preview = readToken(wanted.token);
   const issuer = (attempt.issuer = registeredIssuer(call, preview.unverifiedIssuer));
   const keys = await services.keys.keysFor({ accountId: call.account.id, ...issuer }, preview);
   const verified = (attempt.verified = await verifyToken(preview, issuer.facts.rules, keys, call.now));
   const subject = (attempt.subject = knownSubject(issuer, verified));
-  const use: TokenUse = { atMs: call.now.getTime(), isBound: false, isDirect: false };
+  // RFC 7523 §3 wants a subject; an exchange takes what the issuer's subject is made of.
+  if (wanted.isAssertion && verified.subject === undefined) throw tokenRefusal('subject', 'an assertion needs `sub`');
+  const use: TokenUse = { atMs: call.now.getTime(), isBound: wanted.confirmation !== null, isDirect: wanted.isDirect };
   const { matches, once } = await unusedMatches(services, call, { issuer, verified, matches: matchingMappings(call, issuer, attempt, use) });
-  const session = newSession(call, { issuer, verified, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash });
+  const session = newSession(call, { issuer, verified, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash, wanted });
   refuseDead(services, call, session);
-  return { ...(await ready(services, call, session, matches)), once };
+  return { ...(await ready(services, call, { ...session, less: askedLess(services, call, session, wanted.wish) }, matches)), once };
 }
 
-function registeredIssuer(call: Call, unverifiedIssuer: string): TrustedIssuer {
+function registeredIssuer(call: ExchangeCall, unverifiedIssuer: string): TrustedIssuer {
   const issuer = findIssuer(call.world, unverifiedIssuer);
   if (issuer === undefined) throw refusal('trust.unknown_issuer', { because: 'no TrustedIssuer has this `issuer`' });
   return issuer;
@@ -103,7 +126,7 @@ function knownSubject(issuer: TrustedIssuer, { claims }: VerifiedToken): string 
   throw tokenRefusal('subject', `the workload's subject is made of ${expected.map((claim) => `\`${claim}\``).join(', ')}, which the token lacks or which are too long`, { expected });
 }
 
-function matchingMappings(call: Call, issuer: TrustedIssuer, attempt: Attempt, use: TokenUse): readonly Match[] {
+function matchingMappings(call: ExchangeCall, issuer: TrustedIssuer, attempt: Attempt, use: TokenUse): readonly Match[] {
   const index = mappingsOf(call.world, issuer.uid);
   const { claims } = attempt.verified!;
   const matches = matchAll(index, claims, use);
@@ -117,7 +140,7 @@ function matchingMappings(call: Call, issuer: TrustedIssuer, attempt: Attempt, u
 const keepUsedMs = 120_000;
 
 /** Without the mappings of single use that have used the token. What is decided here is made sure of in the write. */
-async function unusedMatches({ database }: ExchangeServices, call: Call, found: { issuer: TrustedIssuer; verified: VerifiedToken; matches: readonly Match[] }) {
+async function unusedMatches({ database }: ExchangeServices, call: ExchangeCall, found: { issuer: TrustedIssuer; verified: VerifiedToken; matches: readonly Match[] }) {
   const { issuer, verified, matches } = found;
   const single = matches.filter(({ mapping }) => mapping.facts.use.singleUse).map(({ mapping }) => mapping.uid);
   if (single.length === 0) return { matches, once: null };
@@ -137,10 +160,11 @@ interface NewSession {
   readonly matches: readonly Match[];
   readonly proof: Proof;
   readonly tokenHash: Buffer;
+  readonly wanted: WantedSession;
 }
 
 /** Each mapping's part ends on its own, the session with the last of them, and nothing of it after the outside token. */
-function newSession(call: Call, parts: NewSession): StoredSession {
+function newSession(call: ExchangeCall, parts: NewSession): StoredSession {
   const { issuer, verified, subject, matches } = parts;
   const nowSeconds = Math.ceil(call.now.getTime() / 1_000);
   const lastSecond = Math.floor(verified.expiresAtSeconds);
@@ -152,7 +176,7 @@ function newSession(call: Call, parts: NewSession): StoredSession {
   return {
     accountId: call.account.id, id: call.uid(), issuerUid: issuer.uid, issuer: issuer.facts.rules.issuer, subject,
     label: labelOf(parts), claims: verified.claims, proof: parts.proof, mappings, tokenHash: parts.tokenHash, createdAt: call.now,
-    less: null, confirmation: null, isDirect: false,
+    less: null, confirmation: parts.wanted.confirmation, isDirect: parts.wanted.isDirect,
     expiresAt: new Date(Math.max(...mappings.map(({ expiresAtMs }) => expiresAtMs))), revokedAt: null, revokedBy: null,
   };
 }
@@ -163,12 +187,18 @@ function labelOf({ issuer, verified, subject, matches }: NewSession): string {
 }
 
 /** A mapping may match and yet grant nothing: its role is gone, or the scope a claim names does not exist. */
-function refuseDead({ kinds }: ExchangeServices, call: Call, session: StoredSession): void {
+function refuseDead({ kinds }: ExchangeServices, call: ExchangeCall, session: StoredSession): void {
   if (standingOf(call.world, kinds, inForceAt(session, call.now.getTime()), call.now).lives) return;
   throw refusal('trust.no_mapping', { because: 'the claim mappings that match grant nothing now: check their roles, resource groups and scopes' });
 }
 
-async function ready({ tokens }: ExchangeServices, call: Call, session: StoredSession, matches: readonly Match[]): Promise<Omit<ReadySession, 'once'>> {
+function askedLess({ kinds }: ExchangeServices, call: ExchangeCall, session: StoredSession, wish: Wish | null): AskedLess | null {
+  if (wish === null) return null;
+  const caller = callerOf(inForceAt(session, call.now.getTime()), false);
+  return boundsFor(wish, { world: call.world, kinds, caller, now: call.now });
+}
+
+async function ready({ tokens }: ExchangeServices, call: ExchangeCall, session: StoredSession, matches: readonly Match[]): Promise<Omit<ReadySession, 'once'>> {
   const expiresAtSeconds = session.expiresAt.getTime() / 1_000;
   const token = await tokens.sign(call.account.id, {
     issuer: tokens.issuerOf(call.account.identifier),
@@ -194,6 +224,8 @@ export async function writeSession(tx: Tx, call: Call, { session, mappings, once
       issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,
       mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path })),
       ...(once === null ? {} : { usedOnceBy: once.use.usedBy }),
+      ...(session.less === null ? {} : { scope: session.less.scope, authorizationDetails: session.less.details }),
+      ...(session.confirmation === null ? {} : { confirmation: session.confirmation }),
     },
   });
 }

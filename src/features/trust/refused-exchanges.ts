@@ -35,7 +35,7 @@ export interface RefusedExchanges {
   /** Refuses an address that has used up its refusals; costs a well-behaved one nothing. */
   admit(address: string): Promise<void>;
   /** Records the refusal and gives what the caller is told instead of it. */
-  record(call: Call, attempt: Attempt, cause: Refusal): Promise<Refusal>;
+  record(call: Pick<Call, 'account' | 'now' | 'address' | 'requestId'>, attempt: Attempt, cause: Refusal): Promise<Refusal>;
 }
 
 const rowsPerMinute = 20;
@@ -61,8 +61,9 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
   return {
     admit: (address) => rate.admit(address),
     async record(call, attempt, cause) {
-      if (!cause.code.startsWith('trust.')) return cause;
       const { issuer, verified } = attempt;
+      const isAskedTooMuch = verified !== undefined && cause.code.startsWith('oauth.');
+      if (!cause.code.startsWith('trust.') && !isAskedTooMuch) return cause;
       services.metrics.exchanges.inc({ outcome: 'refused' });
       if (verified === undefined) {
         const check = checkOf(cause);
@@ -74,7 +75,7 @@ export function createRefusedExchanges(services: RefusalServices): RefusedExchan
       }
       await rate.count(call.address);
       // The one exception tells that the issuer is registered, to nobody while its keys can be had: a workload must know to try again.
-      if (cause.code === 'trust.keys_unavailable') return cause;
+      if (cause.code === 'trust.keys_unavailable' || isAskedTooMuch) return cause;
       return refusal('trust.refused', { because: `${cause.code}: ${cause.because ?? cause.message}`, cause });
     },
   };

@@ -128,10 +128,20 @@ function viewOf(world: World, session: StoredSession): SessionView {
       const mapping = world.get(uid);
       return { uid, path: mapping === undefined ? null : entryPath(mapping), version, expiresAt: new Date(expiresAtMs).toISOString() };
     }),
+    ...heldTo(session),
     createdAt: session.createdAt.toISOString(),
     expiresAt: session.expiresAt.toISOString(),
     revokedAt: session.revokedAt?.toISOString() ?? null,
     revokedBy: session.revokedBy,
+  };
+}
+
+function heldTo({ less, confirmation, isDirect }: StoredSession): Partial<SessionView> {
+  return {
+    ...(less === null || less.scope === null ? {} : { scope: less.scope.join(' ') }),
+    ...(less === null || less.details === null ? {} : { authorizationDetails: [...less.details] }),
+    ...(confirmation === null ? {} : { boundTo: 'jkt' in confirmation ? 'key' as const : 'certificate' as const }),
+    ...(isDirect ? { direct: true as const } : {}),
   };
 }
 

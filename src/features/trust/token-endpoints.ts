@@ -6,7 +6,8 @@ import { open, operation } from '#platform/call.ts';
 import type { Call } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Metrics } from '#platform/metrics.ts';
-import type { ExchangeServices } from './exchange.ts';
+import { readWish } from './ask-less.ts';
+import type { ExchangeServices, ReadySession } from './exchange.ts';
 import { prepareSession, writeSession } from './exchange.ts';
 import type { LiveServices } from './recognise.ts';
 import { liveSession } from './recognise.ts';
@@ -15,7 +16,8 @@ import type { SessionTokens } from './session-token.ts';
 import { principalOf } from './standing.ts';
 import type { StoredSession } from './store.ts';
 import { findSession, revokeSessions } from './store.ts';
-import { accessTokenType, refuseOtherTargets, tokenAnswer, tokenRequest } from './token-request.ts';
+import type { TokenRequest } from './token-request.ts';
+import { accessTokenType, jwtBearer, refuseOtherTargets, subjectTokenOf, tokenAnswer, tokenRequest } from './token-request.ts';
 import { workloadId } from './workload.ts';
 
 export interface TokenServices extends ExchangeServices, LiveServices {
@@ -33,7 +35,10 @@ const introspection = z.strictObject({
   sub: z.string().optional(),
   client_id: z.string().optional(),
   username: z.string().optional().describe('label of the session'),
-  token_type: z.literal('Bearer').optional(),
+  token_type: z.enum(['Bearer', 'DPoP']).optional(),
+  cnf: z.record(z.string(), z.string()).optional().describe('what its holder has to prove (RFC 7800)'),
+  scope: z.string().optional().describe('permissions it asked to be held to'),
+  authorization_details: z.array(z.unknown()).optional().describe('what it asked to be held to (RFC 9396)'),
   iat: z.number().int().optional(),
   exp: z.number().int().optional(),
   jti: z.string().optional(),
@@ -43,7 +48,7 @@ const inactive = { active: false };
 export function tokenEndpoints(services: TokenServices): AnyOperation[] {
   const exchange = operation({
     name: 'session.create',
-    summary: 'Trades the token of a trusted issuer for a session (RFC 8693)',
+    summary: 'Trades the token of a trusted issuer for a session (RFC 8693, RFC 7523)',
     method: 'POST',
     path: '{issuer}/oauth/token',
     input: { body: tokenRequest },
@@ -53,12 +58,12 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
     dialect: 'oauth',
     prepare: (call, { body }) => {
       refuseOtherTargets(body, services.tokens.issuerOf(call.account.identifier));
-      return prepareSession(services, call, body.subject_token);
+      return prepareSession(services, call, { token: subjectTokenOf(body), wish: readWish(body), confirmation: null, isAssertion: body.grant_type === jwtBearer, isDirect: false });
     },
-    write: async (tx, call, _input, ready) => {
+    write: async (tx, call, { body }, ready) => {
       await writeSession(tx, call, ready);
       call.afterCommit(() => services.metrics.exchanges.inc({ outcome: 'success' }));
-      return new Reply({ access_token: ready.token, issued_token_type: accessTokenType, token_type: 'Bearer', expires_in: ready.expiresInSeconds });
+      return new Reply(answerOf(ready, body));
     },
   });
 
@@ -108,11 +113,30 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
   return [exchange, introspect, revoke];
 }
 
+function answerOf({ session, token, expiresInSeconds }: ReadySession, { grant_type: grant }: TokenRequest): z.infer<typeof tokenAnswer> {
+  const issued = grant === jwtBearer ? {} : { issued_token_type: accessTokenType } as const;
+  return { access_token: token, ...issued, token_type: tokenTypeOf(session), expires_in: expiresInSeconds, ...lessOf(session) };
+}
+
+/** RFC 9449 §5; a session bound to a certificate is used as a Bearer (RFC 8705 §3). */
+function tokenTypeOf({ confirmation }: StoredSession): 'Bearer' | 'DPoP' {
+  return confirmation !== null && 'jkt' in confirmation ? 'DPoP' : 'Bearer';
+}
+
+/** RFC 9396 §7, §9.2. */
+function lessOf({ less }: StoredSession): { scope?: string; authorization_details?: unknown[] } {
+  return {
+    ...(less === null || less.scope === null ? {} : { scope: less.scope.join(' ') }),
+    ...(less === null || less.details === null ? {} : { authorization_details: [...less.details] }),
+  };
+}
+
 function activeView(tokens: SessionTokens, call: Call, session: StoredSession): z.infer<typeof introspection> {
   const issuer = tokens.issuerOf(call.account.identifier);
   const id = workloadId(session.issuer, session.subject);
   return {
-    active: true, iss: issuer, aud: issuer, sub: id, client_id: id, username: session.label, token_type: 'Bearer',
+    active: true, iss: issuer, aud: issuer, sub: id, client_id: id, username: session.label, token_type: tokenTypeOf(session), ...lessOf(session),
+    ...(session.confirmation === null ? {} : { cnf: session.confirmation }),
     iat: Math.floor(session.createdAt.getTime() / 1_000), exp: session.expiresAt.getTime() / 1_000, jti: session.id,
   };
 }

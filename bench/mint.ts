@@ -88,7 +88,9 @@ const facts: ExecutionFacts = {
 
 const connector: Entry = {
   uid: uid(9), kind: 'connector', scope: '/', identifier: 'partner', name: null, version: 1, tags: {}, attributes: {},
-  facts: { type: 'jwt', usableFrom: ['payments/**'], audiences: [audience], ttlSeconds: 600 } satisfies ConnectorFacts,
+  facts: {
+    spec: { type: 'jwt', audiences: [audience], ttl: '10m' }, usableFrom: ['payments/**'], audiences: [audience], ttlSeconds: 600,
+  } satisfies ConnectorFacts,
 };
 
 if (import.meta.main) await runAndPrint(run);

@@ -7,9 +7,10 @@ import { createKnownTokens, credentialsFeature } from '#features/credentials/fea
 import { apiToken } from '#features/credentials/schema.ts';
 import { findById } from '#features/credentials/store.ts';
 import { auditNoun } from '#features/audit/schema.ts';
+import { cloudDeliveries, cloudFunctions } from '#features/clouds/feature.ts';
 import { connectorKind } from '#features/connectors/schema.ts';
 import { allFunctions, createDesk, executionsFeature } from '#features/executions/feature.ts';
-import { getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
+import { createMinter, getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
 import { questions, questionsFeature } from '#features/questions/feature.ts';
@@ -52,7 +53,7 @@ import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 const features = [
-  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'usage', 'mint', 'secrets',
+  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'usage', 'mint', 'clouds', 'secrets',
   'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
 
@@ -105,7 +106,7 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
 }
 
 /** The functions of expressions whose values are delivered to one attempt. */
-const deliveryWords = [getValue, getJwt];
+const deliveryWords = [getValue, getJwt, ...cloudFunctions];
 
 export function createApp(services: AppServices): App {
   const { config, database, clock, randomness, log, metrics, keyring } = services;
@@ -134,7 +135,11 @@ export function createApp(services: AppServices): App {
     }),
   ];
   const account = accountDirectory(shared);
-  const deliveries = [secretDelivery(shared), jwtDelivery({ keyring, metrics, issuerOf, ownUrls, uid: randomness.uid })];
+  const mint = createMinter({ keyring, metrics, issuerOf, ownUrls, uid: randomness.uid });
+  const deliveries = [
+    secretDelivery(shared), jwtDelivery(mint),
+    ...cloudDeliveries({ mint, clock, outbound: services.outbound, endpoints: config.cloudEndpoint, firstPauseMs: 250 }),
+  ];
   const desk = createDesk({
     ...shared, record, functions, deliveries, leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),

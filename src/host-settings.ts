@@ -1,6 +1,6 @@
 /** Settings as flags of commands, and the frame of the commands that open the host's part of the product. */
 import type { Config, SettingName } from '#platform/config.ts';
-import { describeSetting, readConfig, settingNames } from '#platform/config.ts';
+import { describeSetting, listSettings, readConfig, settingNames } from '#platform/config.ts';
 import { createLog } from '#platform/log.ts';
 import type { Log } from '#platform/log.ts';
 import type { CommandInput, CommandOption, CommandRecord } from './surfaces/command-line.ts';
@@ -8,7 +8,6 @@ import type { Host } from './host.ts';
 import { openHost, refuseNothingThere } from './host.ts';
 
 const switches = new Set<SettingName>(['runner', 'unsafeLocalRunner']);
-const lists = new Set<SettingName>(['allowPrivateOrigin', 'trustedProxies']);
 
 /** Every setting is a flag of `serve`; a switch that is on by default is turned off by `--no-…`. */
 function settingOption(name: SettingName): CommandOption {
@@ -16,7 +15,7 @@ function settingOption(name: SettingName): CommandOption {
   const shown = fallback === undefined || Array.isArray(fallback) || switches.has(name) ? help : `${help} (default ${String(fallback)})`;
   if (name === 'runner') return { flags: '--no-runner', help: 'start no local runner' };
   if (switches.has(name)) return { flags: flag, help: shown };
-  return { flags: `${flag} <value>`, help: shown, ...(lists.has(name) ? { repeatable: true as const } : {}) };
+  return { flags: `${flag} <value>`, help: shown, ...(listSettings.has(name) ? { repeatable: true as const } : {}) };
 }
 
 const configOption: CommandOption = { flags: '--config <file>', help: 'configuration file' };

@@ -63,6 +63,8 @@ export const catalogue = {
 
   // Tokens out, secrets, expressions
   'mint.refused': { status: 403, title: 'no token for this audience', help: 'see the connector and the audit event with this request id' },
+  'cloud.refused': { status: 403, title: 'the other side does not accept the token', help: 'mend what the text names there; the audit has the claims that were sent' },
+  'cloud.unavailable': { status: 503, title: 'the other side gives no credential now', help: 'try again; the log has the cause', retryable: true },
   'expression.invalid': { status: 400, title: 'the expression cannot be read', help: 'correct it at the place named' },
   'expression.unresolved': { status: 400, title: 'the expression has no value', help: 'check the path or give a default' },
   'expression.forbidden': { status: 400, title: 'this value may not be used here', help: 'secret and untrusted values reach a step only through its environment' },

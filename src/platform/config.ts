@@ -26,6 +26,7 @@ const settings = z.strictObject({
   runner: z.boolean().default(true).describe('start a local runner'),
   unsafeLocalRunner: z.boolean().default(false).describe('start it even where steps cannot be isolated'),
   allowPrivateOrigin: z.array(origin).max(100).default([]).describe('private origins the server may reach (repeatable)'),
+  cloudEndpoint: z.array(z.string().refine((text) => /^[a-z_]+=/.test(text) && isWebUrl(text.slice(text.indexOf('=') + 1)), { error: 'must be a name and a URL such as `gcp_sts=https://sts.example`' })).max(20).default([]).describe('endpoints asked instead of the official ones of a cloud: `gcp_sts`, `gcp_iam_credentials`, `aws_sts`, `azure_authority` (repeatable)'),
   trustedProxies: z.array(network).max(20).default([]).describe('addresses or networks whose `X-Forwarded-For` is believed'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('least severe level that is logged'),
   maxConnections: z.coerce.number().int().min(2).max(500).default(20).describe('connections to the database per node'),
@@ -73,6 +74,9 @@ export function describeSetting(name: SettingName): SettingDescription {
     : 'text');
   return { help: description ?? '', fallback, flag: `--${kebab(name)}`, variable: variableOf(name), values };
 }
+
+/** Given several times, or with commas between. */
+export const listSettings: ReadonlySet<SettingName> = new Set(settingNames.filter((name) => describeSetting(name).values.startsWith('list')));
 
 /** Secrets come by file or environment reference, never as a flag or in the configuration file. */
 const environmentOnly = ['SALLYPORT_BOOTSTRAP_TOKEN', 'SALLYPORT_BOOTSTRAP_TOKEN_FILE', 'SALLYPORT_DATABASE_URL_FILE', 'SALLYPORT_CONFIG'];
@@ -175,7 +179,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown
 }
 
 function fromText(name: SettingName, text: string): unknown {
-  if (name === 'allowPrivateOrigin' || name === 'trustedProxies') return text.split(',').map((part) => part.trim()).filter(Boolean);
+  if (listSettings.has(name)) return text.split(',').map((part) => part.trim()).filter(Boolean);
   if (name === 'runner' || name === 'unsafeLocalRunner') return text === 'true' ? true : text === 'false' ? false : text;
   return text;
 }

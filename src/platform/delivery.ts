@@ -19,13 +19,14 @@ export interface DeliveryUse {
 }
 
 export interface Delivered {
-  readonly text: string;
+  /** Text, or several by name: `.name` after the call takes one. All of it is secret. */
+  readonly value: string | Readonly<Record<string, string>>;
   readonly act: Act;
   /** Rows to write with the act. */
   readonly record?: (tx: Tx) => Promise<void>;
 }
 
-export interface Delivery {
+export interface DeliveryWords {
   /** As written in `<+…>`. */
   readonly name: string;
   readonly parameters: { readonly min: number; readonly max: number };
@@ -33,5 +34,8 @@ export interface Delivery {
   readonly example: string;
   /** Kind of what the first argument names. */
   readonly kind: 'secret' | 'connector';
+}
+
+export interface Delivery extends DeliveryWords {
   readonly deliver: (use: DeliveryUse) => Promise<Delivered>;
 }

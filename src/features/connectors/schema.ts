@@ -1,46 +1,45 @@
 /** Connectors: where a pipeline goes out to. One at the account serves every project; the execution shapes the claims. */
 import { z } from 'zod';
 import type { FieldError } from '#kernel/errors.ts';
-import type { Kind } from '#kernel/kind.ts';
-import { duration, durationSeconds, scopePattern } from '#kernel/marks.ts';
+import type { Given, Kind } from '#kernel/kind.ts';
+import { durationSeconds } from '#kernel/marks.ts';
+import type { Entry } from '#kernel/world.ts';
+import { awsSpec, awsType } from './types/aws.ts';
+import { azureSpec, azureType } from './types/azure.ts';
+import { gcpSpec, gcpType } from './types/gcp.ts';
+import { jwtSpec, jwtType } from './types/jwt.ts';
+import { kubernetesSpec, kubernetesType } from './types/kubernetes.ts';
+import { vaultSpec, vaultType } from './types/vault.ts';
+import type { ConnectorType } from './types/words.ts';
 import type { UsableFacts } from './usable.ts';
 import { usableFromGives } from './usable.ts';
 
+export { usableFrom } from './types/words.ts';
 export { isUsableFrom, useQuestions, usableFromGives } from './usable.ts';
 export type { UsableFacts } from './usable.ts';
+export { azureClouds, azureScopes } from './types/azure.ts';
+export type { AwsSpec, SessionTagName } from './types/aws.ts';
+export type { AzureSpec } from './types/azure.ts';
+export { providerName } from './types/gcp.ts';
+export type { GcpSpec } from './types/gcp.ts';
+export type { VaultSpec } from './types/vault.ts';
 
-export const usableFrom = z.array(scopePattern).max(200).optional();
-
-const audience = z.string().max(512).regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' });
-/** Minted tokens live minutes: a step asks again rather than hold one. */
-const ttl = duration({ minSeconds: 60, maxSeconds: 3_600 }).default('10m');
-
-const jwt = z.strictObject({ type: z.literal('jwt'), audiences: z.array(audience).min(1).max(20), ttl, usableFrom });
-
-const gcpOidc = z.strictObject({
-  type: z.literal('gcp_oidc'),
-  projectNumber: z.string().regex(/^\d{1,20}$/, { error: 'must be the number of the project, as text' }),
-  poolId: z.string().regex(/^[a-z][a-z0-9-]{2,30}[a-z0-9]$/, { error: 'must be a workload identity pool id' }),
-  providerId: z.string().regex(/^[a-z][a-z0-9-]{2,30}[a-z0-9]$/, { error: 'must be a provider id' }),
-  serviceAccountEmail: z.email().max(254).optional(),
-  ttl,
-  usableFrom,
-});
-
-const connectorSpec = z.discriminatedUnion('type', [jwt, gcpOidc]);
+/** A new type is a file in `types` and a line in each of these two. */
+const connectorSpec = z.discriminatedUnion('type', [jwtSpec, gcpSpec, awsSpec, azureSpec, vaultSpec, kubernetesSpec]);
 export type ConnectorSpec = z.infer<typeof connectorSpec>;
 
-export interface ConnectorFacts extends UsableFacts {
-  readonly type: ConnectorSpec['type'];
-  readonly audiences: readonly string[];
-  readonly ttlSeconds: number;
+const types: { readonly [T in ConnectorSpec['type']]: ConnectorType<Extract<ConnectorSpec, { type: T }>> } = {
+  jwt: jwtType, gcp_oidc: gcpType, aws_oidc: awsType, azure_oidc: azureType, vault_jwt: vaultType, kubernetes_oidc: kubernetesType,
+};
+
+function typeOf(spec: ConnectorSpec): ConnectorType<ConnectorSpec> {
+  return types[spec.type] as ConnectorType<ConnectorSpec>;
 }
 
-/** What a token for this connector is for. GCP takes the https form of the provider's full name by default. */
-function audiencesOf(spec: ConnectorSpec): readonly string[] {
-  if (spec.type === 'jwt') return spec.audiences;
-  const { projectNumber, poolId, providerId } = spec;
-  return [`https://iam.googleapis.com/projects/${projectNumber}/locations/global/workloadIdentityPools/${poolId}/providers/${providerId}`];
+export interface ConnectorFacts extends UsableFacts {
+  readonly spec: ConnectorSpec;
+  readonly audiences: readonly string[];
+  readonly ttlSeconds: number;
 }
 
 /** `ownUrls` are URLs of this server: a token for ourselves would be a credential here, so no connector may ask for one. */
@@ -52,18 +51,32 @@ export function connectorKind(ownUrls: () => readonly string[]): Kind<ConnectorS
     spec: connectorSpec,
     version: 1,
     retires: true,
-    attributes: { type: (spec) => spec.type, category: (spec) => (spec.type === 'gcp_oidc' ? 'CLOUD_PROVIDER' : 'IDENTITY') },
-    facts: ({ spec }): ConnectorFacts => ({
-      type: spec.type, usableFrom: spec.usableFrom ?? [], audiences: audiencesOf(spec), ttlSeconds: durationSeconds(spec.ttl),
-    }),
+    attributes: { type: (spec) => spec.type, category: (spec) => typeOf(spec).category },
+    facts: ({ spec }): ConnectorFacts => ({ spec, usableFrom: spec.usableFrom ?? [], audiences: typeOf(spec).audiences(spec), ttlSeconds: durationSeconds(spec.ttl) }),
     check: (draft) => audienceFaults(draft.spec, ownUrls()),
-    gives: usableFromGives,
+    gives: (change) => [...usableFromGives(change), ...endpointGives(change)],
   };
 }
 
+/** Whoever says where tokens are sent can read them, and whatever is told to them there (CONTRACTS §5). */
+function endpointGives({ before, after }: { before: Entry | null; after: Entry | null }): Given[] {
+  if (after === null) return [];
+  const { spec } = after.facts as ConnectorFacts;
+  const known = before === null ? null : (before.facts as ConnectorFacts).spec;
+  const said = (one: ConnectorSpec | null, field: string): unknown => (one === null ? undefined : (one as unknown as Readonly<Record<string, unknown>>)[field]);
+  return (typeOf(spec).endpoints as readonly string[])
+    .filter((field) => said(known, field) !== said(spec, field))
+    .map((field) => ({
+      bound: { permissions: ['secret.access', 'connector.access'], extent: { scope: after.scope, includeChildScopes: true, resources: 'all' } },
+      why: `\`${field}\` says where tokens are sent`,
+      pointer: `/${field}`,
+    }));
+}
+
 function audienceFaults(spec: ConnectorSpec, ownUrls: readonly string[]): FieldError[] {
-  if (spec.type !== 'jwt') return [];
-  return spec.audiences.flatMap((text, i) => (isOwnAudience(text, ownUrls) ? [{ pointer: `/audiences/${i}`, message: 'is this server itself; a minted token is for others' }] : []));
+  const message = 'is this server itself; a minted token is for others';
+  const pointer = (i: number): string => (spec.type === 'jwt' ? `/audiences/${i}` : 'audience' in spec && spec.audience !== undefined ? '/audience' : `/${typeOf(spec).endpoints[0] ?? 'type'}`);
+  return typeOf(spec).audiences(spec).flatMap((text, i) => (isOwnAudience(text, ownUrls) ? [{ pointer: pointer(i), message }] : []));
 }
 
 /**

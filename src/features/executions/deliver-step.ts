@@ -139,8 +139,8 @@ export async function deliverStep(services: StepServices, request: StepRequest):
       const { entry } = useNamed(usingOf(services, request), need);
       const result = await deliverEntry(services, request, { need, entry });
       delivered.push(result);
-      mask(`${entry.kind} ${entryPath(entry)}`, result.text);
-      answer = valueOf(result.text, { ...trusted, secrets: new Set([entry.uid]) });
+      for (const text of typeof result.value === 'string' ? [result.value] : Object.values(result.value)) mask(`${entry.kind} ${entryPath(entry)}`, text);
+      answer = valueOf(result.value, { ...trusted, secrets: new Set([entry.uid]) });
     }
     answers.set(key, answer);
     return answer;

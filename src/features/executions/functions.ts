@@ -2,9 +2,7 @@
 import { functionTable, ownFunctions } from '#features/expressions/feature.ts';
 import { outputFunction } from '#features/pipelines/feature.ts';
 import type { FunctionTable } from '#features/pipelines/feature.ts';
-import type { Delivery } from '#platform/delivery.ts';
-
-export type DeliveryWords = Omit<Delivery, 'deliver'>;
+import type { DeliveryWords } from '#platform/delivery.ts';
 
 export function allFunctions(deliveries: readonly DeliveryWords[]): FunctionTable {
   const declared = deliveries.map(({ name, parameters, summary, example }) => ({ name, parameters, summary, example, phase: 'delivery' as const }));

@@ -7,10 +7,13 @@ import type { EngineServices } from './engine.ts';
 import { postSurely } from './engine.ts';
 import type { Execution } from './store.ts';
 
+/** Of a place that is away: the step fails with the reason, and its failure strategy says what then. */
+const tellsWhy: ReadonlySet<string> = new Set(['keys.unsealable', 'cloud.unavailable']);
+
 /** False for what has nothing to do with the step: a lease that is over, a database that is away, facts that are old. */
 export function isFaultOfStep(error: unknown): error is Refusal {
   if (!(error instanceof Refusal) || error.code.startsWith('runner.')) return false;
-  return error.record.status < 500 || error.code === 'keys.unsealable';
+  return error.record.status < 500 || tellsWhy.has(error.code);
 }
 
 export interface RefusedStep {

@@ -6,11 +6,15 @@ import { Reply } from '#kernel/operation.ts';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
-import type { Delivery } from '#platform/delivery.ts';
+import type { Delivery, DeliveryUse, DeliveryWords } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { claimNames } from './claims.ts';
+import type { Minted } from './mint.ts';
 import { mintAct, mintToken, recordMinted } from './mint.ts';
+
+export { mintAct, recordMinted } from './mint.ts';
+export type { Minted } from './mint.ts';
 
 export interface MintServices {
   readonly keyring: Keyring;
@@ -77,29 +81,39 @@ export const getJwt = {
   summary: 'a token minted for this step, for an audience of the connector',
   example: '<+secrets.getJWT("account.partner")>',
   kind: 'connector',
-} as const;
+} as const satisfies DeliveryWords;
 
-export interface JwtServices extends Pick<MintServices, 'keyring' | 'issuerOf'> {
+export interface MinterServices extends Pick<MintServices, 'keyring' | 'issuerOf'> {
   readonly ownUrls: () => readonly string[];
   readonly uid: () => string;
   readonly metrics: Metrics;
 }
 
-/** `secrets.getJWT("connector"[, "audience"])`. */
-export function jwtDelivery(services: JwtServices): Delivery {
+/** Mints for the step that uses a connector; `audience` null = the connector's first. */
+export type Minter = (use: DeliveryUse, audience: string | null) => Promise<Minted>;
+
+export function createMinter(services: MinterServices): Minter {
   const { metrics: { mints } } = services;
+  return async ({ account, entry, facts, attemptId, now }, audience) => {
+    const minted = await mintToken(services.keyring, {
+      accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,
+      audience, facts, attemptId, tokenId: services.uid(), now,
+    }).catch((error: unknown) => {
+      mints.inc({ outcome: error instanceof Refusal ? 'refused' : 'failed' });
+      throw error;
+    });
+    mints.inc({ outcome: 'success' });
+    return minted;
+  };
+}
+
+/** `secrets.getJWT("connector"[, "audience"])`. */
+export function jwtDelivery(mint: Minter): Delivery {
   return {
     ...getJwt,
-    async deliver({ account, entry, args, facts, attemptId, now }) {
-      const minted = await mintToken(services.keyring, {
-        accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,
-        audience: args[0] === undefined ? null : String(args[0]), facts, attemptId, tokenId: services.uid(), now,
-      }).catch((error: unknown) => {
-        mints.inc({ outcome: error instanceof Refusal ? 'refused' : 'failed' });
-        throw error;
-      });
-      mints.inc({ outcome: 'success' });
-      return { text: minted.token, act: mintAct(minted), record: (tx) => recordMinted(tx, minted) };
+    async deliver(use) {
+      const minted = await mint(use, use.args[0] === undefined ? null : String(use.args[0]));
+      return { value: minted.token, act: mintAct(minted), record: (tx) => recordMinted(tx, minted) };
     },
   };
 }

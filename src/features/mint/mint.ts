@@ -10,6 +10,7 @@ import type { Act } from '#platform/call.ts';
 import type { Tx } from '#platform/database/database.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { MintedClaims } from './claims.ts';
+import { sessionTagsOf } from './session-tags.ts';
 import { claimsOf } from './claims.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
@@ -45,10 +46,12 @@ export async function mintToken(keyring: Keyring, request: MintRequest): Promise
   }
   if (isOwnAudience(audience, request.ownUrls)) throw refusal('mint.refused', { say: 'a token for this server itself is never minted' });
   const key = await keyring.signingKey(request.accountId, 'mint');
-  const claims = claimsOf(request.facts, {
+  const said = claimsOf(request.facts, {
     issuer: request.issuer, audience, tokenId: request.tokenId, nowSeconds: Math.floor(request.now.getTime() / 1_000), ttlSeconds: connector.ttlSeconds,
     connector: { identifier: request.connector.identifier, name: request.connector.name },
   });
+  const { spec } = connector;
+  const claims: MintedClaims = { ...said, ...sessionTagsOf(said, spec.type === 'aws_oidc' ? (spec.sessionTags ?? []) : []) };
   const input = `${encode({ typ: 'JWT', alg: key.algorithm, kid: key.id })}.${encode(claims)}`;
   const signature = await signAsync('sha256', Buffer.from(input), key.privateKey);
   return { token: `${input}.${signature.toString('base64url')}`, claims, request };
@@ -68,12 +71,12 @@ export async function recordMinted(tx: Tx, { claims, request }: Minted): Promise
 }
 
 /** The scope of the row is where the run is: a connector of the account is used in many. */
-export function mintAct({ claims, request }: Minted): Act {
+export function mintAct({ claims, request }: Minted) {
   const { connector } = request;
   return {
     action: 'token.mint',
     scope: `${request.facts.organization.identifier}/${request.facts.project.identifier}`,
     resource: { kind: 'connector', uid: connector.uid, path: entryPath(connector) },
     detail: { jti: claims.jti, audience: claims.aud, subject: claims.sub, expires: claims.exp, execution: request.facts.executionId, attempt: request.attemptId },
-  };
+  } satisfies Act;
 }

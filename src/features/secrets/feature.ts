@@ -25,7 +25,7 @@ export function secretDelivery(services: { readonly database: Database; readonly
       const value = await openSecret(services, account.id, entry.uid, '/value');
       if (value === null) throw refusal('expression.unresolved', { say: `the secret \`${entryPath(entry)}\` has no value` });
       return {
-        text: value,
+        value,
         act: {
           action: 'secret.use',
           scope: `${facts.organization.identifier}/${facts.project.identifier}`,

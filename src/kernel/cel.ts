@@ -8,6 +8,8 @@ import type { Run } from './cel/evaluate.ts';
 import { compileTree } from './cel/evaluate.ts';
 import type { CelRead } from './cel/language.ts';
 import { readLanguage } from './cel/language.ts';
+import type { TypeAt } from './cel/stated-types.ts';
+import { statedTypeFaults } from './cel/stated-types.ts';
 import type { CelFault, CelVariables } from './cel/syntax.ts';
 import { parseSyntax, typeFault } from './cel/syntax.ts';
 import type { Value } from './cel/values.ts';
@@ -16,6 +18,7 @@ import { Steps, failed, neverTrue, outOfSteps } from './cel/values.ts';
 export { valueAt } from './cel/caps.ts';
 export type { CelRead } from './cel/language.ts';
 export { celLimits } from './cel/syntax.ts';
+export type { StatedType, TypeAt } from './cel/stated-types.ts';
 export type { CelFault, CelVariables } from './cel/syntax.ts';
 export { anything } from './cel/values.ts';
 
@@ -36,6 +39,8 @@ export interface Cel {
   /** False when no value in place of each `anything` could make it true. */
   readonly couldHold: (variables: Variables) => boolean;
   readonly explain: (variables: Variables) => { readonly outcome: CelOutcome; readonly steps: number };
+  /** Comparisons that nothing of the types somebody states could meet. */
+  readonly typeFaults: (typeAt: TypeAt) => readonly CelFault[];
 }
 
 export interface CelFaults {
@@ -57,6 +62,7 @@ export function compileCel(source: string, variables: CelVariables): Cel | CelFa
     source,
     reads,
     explain,
+    typeFaults: (typeAt) => statedTypeFaults(source, tree, typeAt),
     evaluate: (values) => explain(values).outcome === 'holds',
     couldHold: (values) => ['holds', 'unknown', 'too_long'].includes(explain(values).outcome),
   };

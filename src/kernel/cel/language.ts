@@ -156,7 +156,7 @@ class Reader implements Reading {
 }
 
 /** Null when it does not start at a variable. Parts that only the evaluation knows end a path. */
-function pathOf(node: Node, item: string | null): readonly string[] | null {
+export function pathOf(node: Node, item: string | null): readonly string[] | null {
   if (node.op === 'id') return node.args === item ? null : [node.args];
   if (node.op !== '.' && node.op !== '[]') return null;
   const [of, key] = node.args;

@@ -51,6 +51,7 @@ before(async () => {
     connector('gcp_long', { type: 'gcp_oidc', ...provider, serviceAccountEmail: email, accessTokenLifetime: '12h' }),
     connector('gcp_nobody', { type: 'gcp_oidc', ...provider, serviceAccountEmail: 'nobody@example.iam.gserviceaccount.com' }),
     connector('gcp_gone', { type: 'gcp_oidc', ...provider, serviceAccountEmail: 'gone@example.iam.gserviceaccount.com' }),
+    connector('gcp_deploys', { type: 'gcp_oidc', ...provider, mintPolicy: { stageTypes: ['Deployment'] } }),
     connector('gcp_elsewhere', { type: 'gcp_oidc', ...provider, poolId: 'other' }),
     connector('aws', { type: 'aws_oidc', roleArn: arn, sessionTags: ['project_id', 'environment_type', 'step_id'] }),
     connector('aws_long', { type: 'aws_oidc', roleArn: arn, sessionDuration: '12h' }),
@@ -173,6 +174,7 @@ describe('what is to be mended is told', () => {
     ['Azure does not know the scope', '<+secrets.getAzureAccessToken("account.azure", "https://unknown.example/.default")>', /a scope of the connector is not known/],
     ['the connector lists no such scope', '<+secrets.getAzureAccessToken("account.azure", "https://graph.microsoft.com/.default")>', /the connector has no scope/],
     ['Vault has no such role', '<+secrets.getVaultToken("account.vault_nobody")>', /the role `nobody` of `auth\/jwt` is not there/],
+    ['the policy of the connector lists other stages', '<+secrets.getGCPAccessToken("account.gcp_deploys")>', /the connector `gcp_deploys` gives this step no token: it gives tokens to stages of type Deployment/],
     ['the connector is of another type', '<+secrets.getVaultToken("account.gcp")>', /needs one of type `vault_jwt`/],
   ];
   for (const [says, expression, text, trusts = true] of rows) {

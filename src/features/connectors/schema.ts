@@ -15,6 +15,7 @@ import type { UsableFacts } from './usable.ts';
 import { usableFromGives } from './usable.ts';
 
 export { usableFrom } from './types/words.ts';
+export { againstPolicy } from './mint-policy.ts';
 export { isUsableFrom, useQuestions, usableFromGives } from './usable.ts';
 export type { UsableFacts } from './usable.ts';
 export { azureClouds, azureScopes } from './types/azure.ts';

@@ -1,5 +1,6 @@
 /** Tokens out: what the outside needs to verify them (OpenID Discovery 1.0, RFC 8414, RFC 7517). */
 import { z } from 'zod';
+import { supportedAlgorithms } from '#features/trust/schema.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { Reply } from '#kernel/operation.ts';
@@ -129,7 +130,9 @@ function metadataOf(issuer: string) {
     introspection_endpoint_auth_methods_supported: ['Bearer'],
     revocation_endpoint: `${issuer}/oauth/revoke`,
     revocation_endpoint_auth_methods_supported: ['none'],
-    grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+    grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+    authorization_details_types_supported: ['sallyport_grant'],
+    dpop_signing_alg_values_supported: supportedAlgorithms,
     response_types_supported: ['id_token'],
     scopes_supported: ['openid'],
     subject_types_supported: ['public'],

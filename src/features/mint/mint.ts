@@ -2,7 +2,7 @@
 import { sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { ConnectorFacts } from '#features/connectors/schema.ts';
-import { isOwnAudience } from '#features/connectors/schema.ts';
+import { againstPolicy, isOwnAudience } from '#features/connectors/schema.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Entry } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
@@ -45,6 +45,8 @@ export async function mintToken(keyring: Keyring, request: MintRequest): Promise
     throw refusal('mint.refused', { say: `the connector \`${request.connector.identifier}\` has no audience \`${audience.slice(0, 128)}\`` });
   }
   if (isOwnAudience(audience, request.ownUrls)) throw refusal('mint.refused', { say: 'a token for this server itself is never minted' });
+  const against = againstPolicy(connector.spec.mintPolicy, request.facts);
+  if (against !== null) throw refusal('mint.refused', { say: `the connector \`${request.connector.identifier}\` gives this step no token: ${against}` });
   const key = await keyring.signingKey(request.accountId, 'mint');
   const said = claimsOf(request.facts, {
     issuer: request.issuer, audience, tokenId: request.tokenId, nowSeconds: Math.floor(request.now.getTime() / 1_000), ttlSeconds: connector.ttlSeconds,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
-import { audience, ttl, usableFrom } from './words.ts';
+import { audience, mintPolicy, ttl, usableFrom } from './words.ts';
 
 export const azureScope = z.string().max(512).regex(/^[\x21-\x7e]+\/\.default$/, { error: 'must be a resource with `/.default`, such as `https://management.azure.com/.default`' });
 
@@ -20,6 +20,7 @@ export const azureSpec = z.strictObject({
   audience: audience.default('api://AzureADTokenExchange'),
   ttl,
   usableFrom,
+  mintPolicy,
 });
 export type AzureSpec = z.infer<typeof azureSpec>;
 

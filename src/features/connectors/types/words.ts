@@ -1,10 +1,13 @@
 /** What connectors of all types have in common. */
 import { z } from 'zod';
 import { duration, scopePattern } from '#kernel/marks.ts';
+import { mintPolicy as policy } from '../mint-policy.ts';
 
 export const usableFrom = z.array(scopePattern).max(200).optional();
 
 export const audience = z.string().max(512).regex(/^[\x21-\x7e]+$/, { error: 'must be printable ASCII without spaces' });
+
+export const mintPolicy = policy.optional().describe('which steps are given tokens; without it all that may use the connector');
 
 /** Minted tokens live minutes: a step asks again rather than hold one. */
 export const ttl = duration({ minSeconds: 60, maxSeconds: 3_600 }).default('10m');

@@ -161,7 +161,7 @@ export function createApp(services: AppServices): App {
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
     }),
-    questionsFeature({ kinds, cursors, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
+    questionsFeature({ ...shared, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     usageFeature({ ...shared, uses }),
     mintFeature({ keyring, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
@@ -244,5 +244,7 @@ async function again(all: readonly Recogniser[], credential: { accountId: string
 function recognise(all: readonly Recogniser[], presented: Presented): Promise<Caller | null> {
   const fitting = all.filter((recogniser) => recogniser.matches(presented.token));
   assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
-  return fitting[0]?.authenticate(presented) ?? Promise.resolve(null);
+  const [recogniser] = fitting;
+  if (recogniser === undefined || (presented.possession.scheme !== 'Bearer' && recogniser.knowsSchemes !== true)) return Promise.resolve(null);
+  return recogniser.authenticate(presented);
 }

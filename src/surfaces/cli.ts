@@ -5,15 +5,14 @@ import { collectionOf, manifestKind } from '#kernel/kind.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import { levelOf, parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
-import { readVariable } from '#platform/config.ts';
 import { stringify } from 'yaml';
-import type { CommandRecord, Terminal } from './command-line.ts';
+import type { CommandRecord } from './command-line.ts';
 import { UsageError, table } from './command-line.ts';
 import { accessCommands } from './access-commands.ts';
 import { auditColumns } from './audit-columns.ts';
+import { changeCommands } from './change-commands.ts';
 import { executionCommands } from './execution-commands.ts';
-import type { ManifestFile, Wrapper } from './manifest-files.ts';
-import { describeErrors, readManifestFiles } from './manifest-files.ts';
+import type { Wrapper } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
 import { setup } from './setup-command.ts';
 import { trustCommands } from './trust-commands.ts';
@@ -26,7 +25,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, apply(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...audits];
+  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...audits];
 }
 
 function kindNamed(parts: CliParts, text: string): string {
@@ -37,66 +36,6 @@ function kindNamed(parts: CliParts, text: string): string {
   if (found !== undefined) return found;
   const near = nearest(text, known.map(manifestKind));
   throw new UsageError(`there is no kind \`${text}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`);
-}
-
-interface Change {
-  readonly action: string;
-  readonly kind: string;
-  readonly path: string;
-  readonly fields: readonly string[];
-}
-
-function apply(parts: CliParts): CommandRecord {
-  return remote({
-    name: 'apply',
-    summary: 'create and update resources from manifests, all or nothing',
-    options: [
-      { flags: '-f, --file <path>', help: 'file or directory; `-` is standard input (repeatable)', repeatable: true, required: true },
-      { flags: '--dry-run', help: 'print the plan and do nothing' },
-      { flags: '--set <name>', help: 'remember these manifests under a name' },
-      { flags: '--prune', help: 'delete what was last applied under the set and is not here any more' },
-    ],
-    data: true,
-    run: async (server, { options, terminal, json }) => {
-      const files = await readManifestFiles(options['file'] as string[], { variable: readVariable, stdin: readStdin }, parts.wrap);
-      const dryRun = options['dryRun'] === true;
-      const body = {
-        documents: files.map((file) => file.manifest),
-        ...(options['set'] === undefined ? {} : { set: options['set'] }),
-        ...(options['prune'] === true ? { prune: true } : {}),
-      };
-      terminal.progress(`${dryRun ? 'planning' : 'applying'} ${files.length} ${files.length === 1 ? 'document' : 'documents'}`);
-      try {
-        const answer = (await server.call({ method: 'POST', path: `${server.api}/manifests:${dryRun ? 'plan' : 'apply'}`, body })) as { changes: Change[]; revision: number };
-        printPlan(terminal, answer, { json, dryRun });
-        return 0;
-      } catch (error) {
-        return showFaults(error, files, terminal);
-      }
-    },
-  });
-}
-
-function showFaults(error: unknown, files: readonly ManifestFile[], terminal: Terminal): number {
-  if (!(error instanceof RemoteRefusal)) throw error;
-  terminal.warn(`sallyport: ${error.message}`);
-  for (const line of describeErrors(error.errors, files)) terminal.warn(`  ${line}`);
-  return 1;
-}
-
-function printPlan(terminal: Terminal, answer: { changes: Change[]; revision: number }, { json, dryRun }: { json: boolean; dryRun: boolean }): void {
-  if (json) return terminal.print(JSON.stringify(answer));
-  const sign: Record<string, string> = { create: '+', update: '~', delete: '-', unchanged: '=' };
-  const shown = answer.changes.filter((change) => change.action !== 'unchanged');
-  for (const line of table(shown.map((change) => [sign[change.action]!, change.kind, change.path, change.action === 'update' ? change.fields.join(' ') : '']))) terminal.print(line.trimEnd());
-  const count = (action: string): number => answer.changes.filter((change) => change.action === action).length;
-  terminal.print(`${dryRun ? 'would be ' : ''}${count('create')} created, ${count('update')} updated, ${count('delete')} deleted, ${count('unchanged')} unchanged`);
-}
-
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function get(parts: CliParts): CommandRecord {

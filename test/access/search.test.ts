@@ -1,18 +1,13 @@
 /** Who can and what can against asking everybody about everything: random accounts, pages of every size. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { evaluate, externalTarget } from '#features/access/feature.ts';
-import type { Asker } from '#features/access/feature.ts';
+import { evaluate } from '#features/access/feature.ts';
 import { whatCan } from '#features/questions/what-can.ts';
 import { whoCan } from '#features/questions/who-can.ts';
-import { targetOf } from '#features/resources/feature.ts';
-import type { Target } from '#kernel/decision.ts';
-import { levelOf } from '#kernel/scope.ts';
-import type { World } from '#kernel/world.ts';
-import { entryPath, openedScope } from '#kernel/world.ts';
 import { createKinds } from '../../src/app.ts';
 import { runs } from '../mode.ts';
 import { seed } from '../seed.ts';
+import { everything, people } from './everything.ts';
 import { History } from './history.ts';
 import { questionSource, randomQuestion } from './random-question.ts';
 import { Random } from './random.ts';
@@ -32,9 +27,6 @@ it(`searches find whom and what a check allows, and nothing else (seed ${seed})`
   }
   assert.ok(found > rounds, `only ${found} were found`);
 });
-
-const people = (world: World): Asker[] =>
-  (['user', 'service_account'] as const).flatMap((type) => [...world.list(type)].map((entry) => ({ accountId: world.accountId, principal: { type, uid: entry.uid, path: entryPath(entry) }, bounds: 'principal' as const })));
 
 function checkWho(history: History, label: string): number {
   const { random, world, sessions } = history;
@@ -59,7 +51,7 @@ function checkWhat(history: History, label: string): number {
   const asker = all[random.whole(all.length)]!;
   const now = new Date('2026-06-01T12:00:00Z');
   const words = kinds.of(world);
-  const expected = everything(world).flatMap(({ id, target }) => {
+  const expected = everything(world, kinds).flatMap(({ id, target }) => {
     const verbs = words.nouns.get(target.kind)?.verbs ?? [];
     const may = verbs.map((verb) => `${target.kind}.${verb}`).filter((permission) => evaluate(world, kinds, asker, { permission, target }, now).allowed);
     return may.length === 0 ? [] : [`${target.kind} ${id} in ${target.scope}: ${may.join()}`];
@@ -73,19 +65,4 @@ function checkWhat(history: History, label: string): number {
   }
   assert.deepEqual(told.toSorted(), expected.toSorted(), `${label}: ${JSON.stringify(asker)}`);
   return told.length;
-}
-
-/** Every document and registered instance, and in every scope what has no documents. */
-function everything(world: World): { id: string; target: Target }[] {
-  const words = kinds.of(world);
-  const stored = [...world.all()].filter((entry) => entry.kind !== 'organization' || entry.scope === '/');
-  const scopes = ['/', ...stored.flatMap((entry) => openedScope(entry) ?? [])];
-  const bare = scopes.flatMap((scope) => [...words.nouns.values()]
-    .filter((noun) => !words.kinds.has(noun.name) && noun.external === undefined && (noun.name === 'account' ? scope === '/' : noun.levels.includes(levelOf(scope))))
-    .map((noun) => ({ id: scope, target: { kind: noun.name, scope, identifier: null, tags: {}, attributes: {} } })));
-  const external = stored.flatMap((entry) => {
-    const target = externalTarget(world, entry);
-    return target === null ? [] : [{ id: target.identifier!, target }];
-  });
-  return [...stored.filter((entry) => world.hasScope(entry.scope)).map((entry) => ({ id: entryPath(entry), target: targetOf(entry) })), ...external, ...bare];
 }

@@ -58,10 +58,15 @@ export function expressionCouldHold({ cel }: Expression, target: Target): boolea
   return cel.couldHold({ resource: seenOf(target), ...ofAnybody });
 }
 
+/** True when it holds whoever asks. */
+export function expressionHoldsForAll({ cel }: Expression, target: Target): boolean {
+  return cel.evaluate({ resource: seenOf(target), ...ofAnybody });
+}
+
 /** True when it may hold for more people than before: it did not hold for everybody, and a value it reads is another. */
-export function expressionWidens({ cel }: Expression, before: Target, after: Target): boolean {
-  if (cel.evaluate({ resource: seenOf(before), ...ofAnybody })) return false;
-  return cel.reads.some(({ path }) => !isSame(valueAt(path, { resource: before }), valueAt(path, { resource: after })));
+export function expressionWidens(expression: Expression, before: Target, after: Target): boolean {
+  if (expressionHoldsForAll(expression, before)) return false;
+  return expression.cel.reads.some(({ path }) => !isSame(valueAt(path, { resource: before }), valueAt(path, { resource: after })));
 }
 
 /** `email`, `tags.<key>`; `tags` when it takes them all. */

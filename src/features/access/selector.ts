@@ -4,7 +4,7 @@ import type { ReasonCode, Target } from '#kernel/decision.ts';
 import type { MatchContext, Matcher, MatcherSpec } from '#kernel/matcher.ts';
 import { compileMatcher, noClaims } from '#kernel/matcher.ts';
 import type { Expression } from './expressions.ts';
-import { expressionCouldHold, expressionHolds, expressionOf, expressionPrincipalWords, expressionWidens } from './expressions.ts';
+import { expressionCouldHold, expressionHolds, expressionHoldsForAll, expressionOf, expressionPrincipalWords, expressionWidens } from './expressions.ts';
 
 /** A line of `where`, or the expression. */
 type Condition = Comparison | Expression;
@@ -105,6 +105,15 @@ function isOfAsker(key: string): boolean {
 /** True unless the selector matches for nobody: whoever asks may bring what it takes. */
 export function couldMatch(selector: CompiledSelector, target: Target): boolean {
   return selector.type === target.kind && names(selector, target.identifier) && selector.conditions.every((condition) => couldHold(condition, target));
+}
+
+/** True when the selector matches whoever asks. */
+export function matchesEverybody(selector: CompiledSelector, target: Target): boolean {
+  if (selector.type !== target.kind || !names(selector, target.identifier)) return false;
+  return selector.conditions.every((condition) => {
+    if ('cel' in condition) return expressionHoldsForAll(condition, target);
+    return !isAboutAsker(condition) && conditionHolds(condition, target, noClaims);
+  });
 }
 
 /** True when a change may make it match for more people: it did not for everybody, and a value it compares is another. */

@@ -5,6 +5,8 @@ import type { MetadataServices } from './authzen-metadata.ts';
 import { metadataOperations } from './authzen-metadata.ts';
 import type { SearchServices } from './authzen-search.ts';
 import { searchOperations } from './authzen-search.ts';
+import type { ChangeQuestionServices } from './change-question.ts';
+import { changeQuestion } from './change-question.ts';
 import { checkOperations } from './check.ts';
 import { explainOperation } from './explain.ts';
 import { reachOperations } from './reach.ts';
@@ -12,11 +14,11 @@ import { accessNoun } from './schema.ts';
 
 export const questions: Manifest = { name: 'questions', nouns: [accessNoun] };
 
-export function questionsFeature(services: SearchServices & MetadataServices): Manifest {
+export function questionsFeature(services: SearchServices & MetadataServices & ChangeQuestionServices): Manifest {
   return {
     name: 'questions',
     operations: [
-      ...checkOperations(services), explainOperation(services), ...reachOperations(services),
+      ...checkOperations(services), explainOperation(services), ...reachOperations(services), changeQuestion(services),
       ...evaluationOperations(services), ...searchOperations(services), ...metadataOperations(services),
     ],
   };

@@ -6,8 +6,8 @@ import type { Decision, Question } from '#kernel/decision.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
-
-export type PersonType = 'user' | 'service_account';
+import type { PersonType } from './people-in-order.ts';
+import { inOrderOfPaths, peopleInOrder } from './people-in-order.ts';
 
 export interface FoundPerson {
   readonly type: PersonType;
@@ -76,7 +76,7 @@ function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workl
       for (const found of mappings) if (isLater(keyOf(found))) yield { key: keyOf(found), found };
       continue;
     }
-    const people = gathered === null ? inOrder(world, type) : sorted(gathered.filter((entry) => entry.kind === type));
+    const people = gathered === null ? peopleInOrder(world, type) : inOrderOfPaths(gathered.filter((entry) => entry.kind === type));
     for (const { path, entry } of people) {
       const key = keyOf({ type, path });
       if (!isLater(key)) continue;
@@ -95,19 +95,4 @@ function workloadOf(world: World, mapping: Entry): PotentialWorkload {
 
 function keyOf({ type, path }: { readonly type: string; readonly path: string }): string {
   return `${type}:${path}`;
-}
-
-interface Named {
-  readonly path: string;
-  readonly entry: Entry;
-}
-
-const orderKeys = { user: Symbol('users in order'), service_account: Symbol('service accounts in order') } as const;
-
-function inOrder(world: World, type: PersonType): readonly Named[] {
-  return world.derive(orderKeys[type], [type], (from) => sorted([...from.list(type)]));
-}
-
-function sorted(entries: readonly Entry[]): readonly Named[] {
-  return entries.map((entry) => ({ path: entryPath(entry), entry })).toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -1,6 +1,5 @@
 /** Manifests in bulk: `apply` and its dry run, and `export`. */
 import { z } from 'zod';
-import { refusal } from '#kernel/errors.ts';
 import { manifestKind } from '#kernel/kind.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Entry } from '#kernel/world.ts';
@@ -9,33 +8,27 @@ import type { Call } from '#platform/call.ts';
 import { operation } from '#platform/call.ts';
 import { page, pageOf } from '#platform/http/paged.ts';
 import { planCall, readyChange, writeChange } from './change.ts';
+import { requestOf } from './change-request.ts';
 import type { ResourceServices } from './operations.ts';
 import { firstOf, ofKindWithin } from './ordered.ts';
-import type { ChangePlan, ChangeRequest } from './plan.ts';
+import type { ChangePlan } from './plan.ts';
 import { targetOf } from './plan.ts';
-import { readDocuments } from './read-documents.ts';
-import { applyResult, identifier, manifest } from './schema.ts';
-import { loadByUid, uidsOfSet } from './store.ts';
-import { manifestOf } from './view.ts';
+import type { ChangeBody } from './schema.ts';
+import { applyResult, changeBody, manifest } from './schema.ts';
+import { loadByUid } from './store.ts';
+import { manifestOf, warningOf } from './view.ts';
 
-const maxDocuments = 2_000;
 /** Of one page: a document may be large. */
 const maxExported = 200;
-
-const applyBody = z.strictObject({
-  documents: z.array(manifest).min(1).max(maxDocuments),
-  set: identifier.optional().describe('name of the set these documents belong to'),
-  prune: z.boolean().default(false).describe('delete what was last applied under this set and is not in it any more'),
-});
 
 export function bulkOperations(services: ResourceServices): AnyOperation[] {
   const shared = {
     method: 'POST' as const,
-    input: { body: applyBody },
+    input: { body: changeBody },
     output: applyResult,
     access: {
       shape: 'plan' as const,
-      plan: async (call: Call, { body }: { body: z.infer<typeof applyBody> }) => planCall(services, call, await requestOf(services, call, body)),
+      plan: async (call: Call, { body }: { body: ChangeBody }) => planCall(services, call, await requestOf(services, call, body)),
     },
     dialect: 'api' as const,
   };
@@ -50,7 +43,7 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       const revision = await writeChange(services, tx, call, ready);
-      return { changes: shown(ready.plan), revision };
+      return { changes: shown(ready.plan), warnings: ready.plan.warnings.map(warningOf), revision };
     },
   });
 
@@ -60,7 +53,7 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     summary: 'Tells what `apply` would do, with the same checks, and does nothing',
     path: '{account}/manifests:plan',
     audit: null,
-    prepare: async (_call, _input, planned: ChangePlan) => ({ changes: shown(planned), revision: planned.after.revision }),
+    prepare: async (_call, _input, planned: ChangePlan) => ({ changes: shown(planned), warnings: planned.warnings.map(warningOf), revision: planned.after.revision }),
   });
 
   const exported = operation({
@@ -77,18 +70,6 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
   });
 
   return [apply, plan, exported];
-}
-
-async function requestOf(services: ResourceServices, call: Call, body: z.infer<typeof applyBody>): Promise<ChangeRequest> {
-  const { documents, errors } = readDocuments(services.kinds, body.documents);
-  if (errors.length > 0) throw refusal('request.invalid', { errors });
-  if (body.prune && body.set === undefined) throw refusal('request.invalid', { errors: [{ pointer: '/set', message: 'pruning needs the name of a set' }] });
-  const set = body.set ?? null;
-  if (!body.prune || set === null) return { saves: documents, deletions: [], set };
-  const kept = new Set(documents.map((document) => `${document.kind} ${document.scope} ${document.identifier}`));
-  const entries = (await uidsOfSet(services.database.read, call.account.id, set)).flatMap((uid) => call.world.get(uid) ?? []);
-  const gone = entries.filter((entry) => !kept.has(`${entry.kind} ${entry.scope} ${entry.identifier}`));
-  return { saves: documents, deletions: gone.map((entry) => ({ index: 0, entry, cascade: false })), set };
 }
 
 function shown(plan: ChangePlan): z.infer<typeof applyResult>['changes'] {

@@ -14,7 +14,7 @@ import type { Entry, World } from '#kernel/world.ts';
 import { entryPath, openedScope } from '#kernel/world.ts';
 import { upwards } from '#kernel/scope.ts';
 import { diffDocuments } from './diff.ts';
-import type { ChangePlan, ChangeRequest, ChangeRules, Known, PlannedChange } from './plan.ts';
+import type { ChangePlan, ChangeRequest, ChangeRules, Known, PlannedChange, Planning } from './plan.ts';
 import { planChanges, targetOf } from './plan.ts';
 import type { Snapshots, StoredChange } from './snapshots.ts';
 import { accessChannel } from './snapshots.ts';
@@ -53,15 +53,18 @@ export async function planCall(services: ChangeServices, call: Call, request: Ch
   // What was asked, what was read and what is decided on must be of one revision, and the world goes on meanwhile.
   if (known.revision !== call.revision || call.world.revision !== call.revision) throw new Rerun(Math.max(known.revision, call.world.revision));
   refuseOutsiders(services, call, request, known);
-  const { kinds, rules } = services;
   const changed = await changedSecrets(services, call.world, request);
   if (call.world.revision !== call.revision) throw new Rerun(call.world.revision);
-  const planning = {
+  const plan = planChanges(planningOf(services, call), request, { ...known, changedSecrets: changed });
+  return { checks: plan.checks, before: plan.before, after: plan.after, found: plan };
+}
+
+/** What planning on the call's world takes. */
+export function planningOf({ kinds, rules }: ChangeServices, call: Call): Planning {
+  return {
     kinds, rules, world: call.world, now: call.now, uid: () => call.uid(), bounds: call.caller.bounds,
     mayView: (entry: Entry) => call.decide({ permission: `${entry.kind}.view`, target: targetOf(entry) }).allowed,
   };
-  const plan = planChanges(planning, request, { ...known, changedSecrets: changed });
-  return { checks: plan.checks, before: plan.before, after: plan.after, found: plan };
 }
 
 /**
@@ -89,7 +92,7 @@ function refuseOutsiders({ kinds }: ChangeServices, call: Call, request: ChangeR
   for (const question of questions) call.used(question);
 }
 
-async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Omit<Known, 'changedSecrets'> & { readonly revision: number }> {
+export async function readKnown(services: ChangeServices, world: World, request: ChangeRequest): Promise<Omit<Known, 'changedSecrets'> & { readonly revision: number }> {
   const { kinds } = services;
   const { accountId } = world;
   const saved = request.saves.flatMap((document) => world.find(document.kind, document.scope, document.identifier)?.uid ?? []);

@@ -78,10 +78,18 @@ export interface Planning {
   readonly bounds: Caller['bounds'];
   /** Names of others appear in errors only for those who may view them. */
   readonly mayView: (entry: Entry) => boolean;
+  /** False for what a reference must not find, as if it were not there; absent = it finds everything. */
+  readonly mayFind?: (entry: Entry) => boolean;
 }
 
 /** Synchronous, so that it sees one revision. Throws located refusals; decides no rights. */
 export function planChanges(planning: Planning, request: ChangeRequest, known: Known): ChangePlan {
+  const outcome = foresee(planning, request, known);
+  return { ...outcome, checks: distinct(outcome.changes.flatMap((change) => checksOf(planning, change, outcome.after))) };
+}
+
+/** What the changes come to, for those who only want to know: as `planChanges`, without what must be allowed for it. */
+export function foresee(planning: Planning, request: ChangeRequest, known: Known): Omit<ChangePlan, 'checks'> {
   const { kinds, world } = planning;
   const drafts = request.saves.map((document) => draft(planning, document, known));
   const removed = withContents(planning, request.deletions);
@@ -101,7 +109,7 @@ export function planChanges(planning: Planning, request: ChangeRequest, known: K
   protectReferenced(planning, removed, new Set(saved.map((each) => each.uid)), known);
   const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, { before: world, after, known, set: request.set }))];
   if (planning.rules.lastAdminGone(world, after, planning.now)) throw refusal('access.last_admin');
-  return { changes, before: world, after, checks: distinct(changes.flatMap((change) => checksOf(planning, change, after))), set: request.set };
+  return { changes, before: world, after, set: request.set };
 }
 
 interface Drafted {
@@ -136,9 +144,9 @@ function shellOf(document: Document): Pick<Entry, 'kind' | 'scope' | 'identifier
   return { kind: document.kind, scope: document.scope, identifier: document.identifier, name: document.name, tags: document.tags };
 }
 
-function resolve({ kinds, rules, mayView }: Planning, drafted: Drafted, naming: World): Saved {
+function resolve({ kinds, rules, mayView, mayFind = () => true }: Planning, drafted: Drafted, naming: World): Saved {
   const { document } = drafted;
-  const { refs, errors } = resolveReferences(kinds.kinds.get(document.kind)!, document, { after: naming, builtIns: rules.builtIns, mayView });
+  const { refs, errors } = resolveReferences(kinds.kinds.get(document.kind)!, document, { after: naming, builtIns: rules.builtIns, mayView, mayFind });
   const scopeError = naming.hasScope(document.scope) ? [] : [{ pointer: '/scope', message: `the scope \`${document.scope}\` does not exist` }];
   return { ...drafted, refs, errors: [...scopeError, ...errors].map((error) => ({ ...error, document: document.index })) };
 }

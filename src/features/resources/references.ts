@@ -20,6 +20,8 @@ export interface ResolutionContext {
   readonly builtIns: BuiltIns;
   /** «Did you mean» names only what the caller may view. */
   readonly mayView: (entry: Entry) => boolean;
+  /** What it is false for is as if it were not there; absent = everything is found. */
+  readonly mayFind?: (entry: Entry) => boolean;
 }
 
 export interface Resolution {
@@ -66,7 +68,7 @@ function resourceRef(kind: string, text: string, from: ScopePath, context: Resol
     return { message: isBare(kind) ? `a ${manifestKind(kind)} belongs to the whole account: write \`${text.split('.').at(-1)}\`` : `\`${text}\` cannot be referred to from \`${from}\`` };
   }
   const entry = after.find(kind, place.scope, place.identifier);
-  if (entry !== undefined) return { uid: entry.uid };
+  if (entry !== undefined && (context.mayFind?.(entry) ?? true)) return { uid: entry.uid };
   const near = nearest(place.identifier, sameScope(context, kind, place.scope));
   const message = `there is no ${manifestKind(kind)} \`${text}\` (looked in \`${place.scope}\`)`;
   return near === undefined ? { message } : { message: `${message}; did you mean \`${near}\`?`, suggestion: near };

@@ -37,6 +37,16 @@ export const manifest = z.strictObject({
 
 export type Manifest = z.infer<typeof manifest>;
 
+const maxDocuments = 2_000;
+
+/** Documents that are applied, planned, or asked about. */
+export const changeBody = z.strictObject({
+  documents: z.array(manifest).min(1).max(maxDocuments),
+  set: identifier.optional().describe('name of the set these documents belong to'),
+  prune: z.boolean().default(false).describe('delete what was last applied under this set and is not in it any more'),
+});
+export type ChangeBody = z.infer<typeof changeBody>;
+
 const time = z.iso.datetime({ precision: 3 });
 
 export const resourceView = z.strictObject({
@@ -95,7 +105,20 @@ const plannedChange = z.strictObject({
   fields: z.array(z.string()).describe('JSON Pointers of what changes'),
 });
 
+/** What was saved, or would be, and should be looked at. */
+export const saveWarning = z.strictObject({
+  document: z.number().int().describe('index into `documents`; 0 where there is one'),
+  pointer: z.string(),
+  code: z.string(),
+  message: z.string(),
+  suggestion: z.string().optional(),
+});
+export type SaveWarning = z.infer<typeof saveWarning>;
+
+export const savedView = resourceView.extend({ warnings: z.array(saveWarning).optional() });
+
 export const applyResult = z.strictObject({
   changes: z.array(plannedChange),
+  warnings: z.array(saveWarning),
   revision: z.number().int().describe('revision of the access facts once applied'),
 });

@@ -244,7 +244,5 @@ async function again(all: readonly Recogniser[], credential: { accountId: string
 function recognise(all: readonly Recogniser[], presented: Presented): Promise<Caller | null> {
   const fitting = all.filter((recogniser) => recogniser.matches(presented.token));
   assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
-  const [recogniser] = fitting;
-  if (recogniser === undefined || (presented.possession.scheme !== 'Bearer' && recogniser.knowsSchemes !== true)) return Promise.resolve(null);
-  return recogniser.authenticate(presented);
+  return fitting[0]?.authenticate(presented) ?? Promise.resolve(null);
 }

@@ -113,7 +113,6 @@ create table audit_pending (
   id uuid not null,
   constraint audit_pending_pkey PRIMARY KEY (account_id, at, id)
 );
-create table credential (
 create table caught_token (
   account_id uuid not null,
   issuer_uid uuid not null,
@@ -125,6 +124,7 @@ create table caught_token (
   keep_until timestamp(3) with time zone not null,
   constraint caught_token_pkey PRIMARY KEY (account_id, issuer_uid, id)
 );
+create table credential (
   account_id uuid not null,
   id uuid not null,
   kind text not null,
@@ -192,7 +192,6 @@ create table idempotency (
   created_at timestamp(3) with time zone not null,
   constraint idempotency_pkey PRIMARY KEY (account_id, caller, key)
 );
-create table issuer_keys (
 create table issuer_catch (
   account_id uuid not null,
   issuer_uid uuid not null,
@@ -202,6 +201,7 @@ create table issuer_catch (
   started_by text not null,
   constraint issuer_catch_pkey PRIMARY KEY (account_id, issuer_uid)
 );
+create table issuer_keys (
   account_id uuid not null,
   issuer_uid uuid not null,
   source text not null,
@@ -420,6 +420,7 @@ create table workload_session (
   bounds jsonb,
   confirmation jsonb,
   direct boolean default false not null,
+  recorded jsonb,
   constraint workload_session_pkey PRIMARY KEY (account_id, id)
 );
 create table audit_event_rest partition of audit_event DEFAULT;
@@ -429,17 +430,18 @@ CREATE INDEX access_change_at ON public.access_change USING btree (at);
 CREATE UNIQUE INDEX attempt_claim ON public.attempt USING btree (account_id, runner_id, claim_id) WHERE (claim_id IS NOT NULL);
 CREATE INDEX attempt_leased ON public.attempt USING btree (lease_until) WHERE (status = ANY (ARRAY['leased'::text, 'started'::text]));
 CREATE INDEX attempt_offered ON public.attempt USING btree (account_id, offered_at) WHERE (status = 'offered'::text);
-  recorded jsonb,
 CREATE INDEX audit_event_action ON public.audit_event USING btree (account_id, action, at DESC);
 CREATE INDEX audit_event_actor ON public.audit_event USING btree (account_id, actor_uid, at DESC);
-CREATE INDEX audit_event_claims ON public.audit_event USING gin ((((personal -> 'claims'::text) -> 'value'::text)) jsonb_path_ops);
+CREATE INDEX audit_event_claims ON public.audit_event USING gin ((((personal -> 'claims'::text) -> 'value'::text)) jsonb_path_ops) WITH (gin_pending_list_limit='256');
 CREATE INDEX audit_event_latest ON public.audit_event USING btree (account_id, at DESC, id DESC);
 CREATE INDEX audit_event_path ON public.audit_event USING btree (account_id, resource_path, at DESC) WHERE (resource_path IS NOT NULL);
 CREATE INDEX audit_event_request ON public.audit_event USING btree (account_id, request_id, at DESC);
 CREATE INDEX audit_event_resource ON public.audit_event USING btree (account_id, resource_uid, at DESC);
 CREATE INDEX audit_event_scope ON public.audit_event USING btree (account_id, scope, at DESC);
 CREATE INDEX audit_event_session ON public.audit_event USING btree (account_id, session_id, at DESC) WHERE (session_id IS NOT NULL);
+CREATE INDEX audit_event_token ON public.audit_event USING btree (account_id, ((detail ->> 'tokenSha256'::text)), at DESC) WHERE (detail ? 'tokenSha256'::text);
 CREATE UNIQUE INDEX audit_leaf_event ON public.audit_leaf USING btree (account_id, event_id);
+CREATE INDEX caught_token_keep ON public.caught_token USING btree (keep_until);
 CREATE INDEX credential_parent ON public.credential USING btree (account_id, parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX credential_principal ON public.credential USING btree (account_id, principal_type, principal_uid);
 CREATE INDEX execution_open ON public.execution USING btree (account_id, id) WHERE (ended_at IS NULL);
@@ -448,9 +450,7 @@ CREATE INDEX execution_scope ON public.execution USING btree (account_id, scope,
 CREATE INDEX execution_starter ON public.execution USING btree (account_id, scope, starter_uid);
 CREATE INDEX idempotency_created ON public.idempotency USING btree (created_at);
 CREATE INDEX job_due ON public.job USING btree (run_at);
-CREATE INDEX audit_event_token ON public.audit_event USING btree (account_id, ((detail ->> 'tokenSha256'::text)), at DESC) WHERE (detail ? 'tokenSha256'::text);
 CREATE INDEX minted_token_connector ON public.minted_token USING btree (account_id, connector_uid, issued_at DESC);
-CREATE INDEX caught_token_keep ON public.caught_token USING btree (keep_until);
 CREATE INDEX minted_token_execution ON public.minted_token USING btree (account_id, execution_id);
 CREATE INDEX permission_use_age ON public.permission_use USING btree (last_used);
 CREATE INDEX resource_applied_set ON public.resource USING btree (account_id, applied_set) WHERE (applied_set IS NOT NULL);
@@ -468,24 +468,24 @@ CREATE INDEX workload_session_subject ON public.workload_session USING btree (ac
 alter table access_change add constraint access_change_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table attempt add constraint attempt_account_id_execution_id_fkey FOREIGN KEY (account_id, execution_id) REFERENCES execution(account_id, id);
 alter table attempt_delivery add constraint attempt_delivery_account_id_attempt_id_fkey FOREIGN KEY (account_id, attempt_id) REFERENCES attempt(account_id, id);
+alter table caught_token add constraint caught_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table credential add constraint credential_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table data_key add constraint data_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table data_key add constraint data_key_root_key_id_fkey FOREIGN KEY (root_key_id) REFERENCES root_key(id);
 alter table execution add constraint execution_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table execution_event add constraint execution_event_account_id_execution_id_fkey FOREIGN KEY (account_id, execution_id) REFERENCES execution(account_id, id);
+alter table issuer_catch add constraint issuer_catch_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table issuer_keys add constraint issuer_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table mapping_version add constraint mapping_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table minted_token add constraint minted_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table password add constraint password_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table permission_use add constraint permission_use_account_id_subject_uid_fkey FOREIGN KEY (account_id, subject_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
 alter table resource add constraint resource_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
-alter table caught_token add constraint caught_token_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table resource_ref add constraint resource_ref_account_id_from_uid_fkey FOREIGN KEY (account_id, from_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
 alter table retired_identifier add constraint retired_identifier_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table runner add constraint runner_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table runner_registration add constraint runner_registration_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table secret_version add constraint secret_version_account_id_resource_uid_fkey FOREIGN KEY (account_id, resource_uid) REFERENCES resource(account_id, uid) ON DELETE CASCADE;
-alter table issuer_catch add constraint issuer_catch_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table signing_key add constraint signing_key_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table used_jti add constraint used_jti_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table workload_session add constraint workload_session_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
@@ -499,25 +499,25 @@ grant delete, insert, select, update on
   attempt_delivery,
   audit_head,
   audit_pending,
+  caught_token,
   credential,
   data_key,
   execution,
   execution_event,
   idempotency,
+  issuer_catch,
   issuer_keys,
   job,
   log_segment,
   mapping_version,
   minted_token,
   node,
-  caught_token,
   password,
   permission_use,
   rate_bucket,
   resource,
   resource_ref,
   retired_identifier,
-  issuer_catch,
   root_key,
   runner,
   runner_registration,

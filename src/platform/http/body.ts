@@ -22,7 +22,8 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 /** Refuses a body that is larger as soon as that is known. One that does not come ends with its connection. */
 export async function receiveBody(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const { readableLength: bytes } = message;
-  const isHere = message.complete && bytes === Number(message.headers['content-length']) && bytes <= maxBytes;
+  // Most bodies come in one packet with their head. The message may not be known to be complete yet: its length says it.
+  const isHere = bytes === Number(message.headers['content-length']) && bytes <= maxBytes;
   // Without a number a stream that flows gives its first chunk alone.
   return (isHere ? (message.read(bytes) as Buffer | null) : null) ?? whatComes(message, maxBytes);
 }

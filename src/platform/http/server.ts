@@ -139,6 +139,10 @@ function newFastify(services: ServerServices): FastifyInstance {
   return fastify;
 }
 
+function unreached(): never {
+  throw new Error('defect: every request is answered in its hook');
+}
+
 type Handle = (operation: AnyOperation, levelsOfPath: readonly string[], request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
 
 /** The operations, and on each of their paths a refusal of every other method. */
@@ -152,7 +156,9 @@ function addRoutes(services: ServerServices, fastify: FastifyInstance, { operati
       fastify.route({
         method: operation.method,
         url: route.url,
-        handler: (request, reply) => handle(operation, route.levels, request, reply),
+        // In a hook, which comes before Fastify looks for a body: that is not its to read.
+        onRequest: (request, reply) => handle(operation, route.levels, request, reply),
+        handler: unreached,
       });
     }
   }

@@ -1,4 +1,4 @@
-/** `run`, `logs` and `abort`: executions from the command line. */
+/** `run`, `logs`, `abort` and `tokens`: executions from the command line. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { levelOf, parseResourcePath, parseScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
@@ -75,7 +75,44 @@ const abort = remote({
   },
 });
 
-export const executionCommands: readonly CommandRecord[] = [run, logs, abort];
+interface MintedToken {
+  readonly id: string;
+  readonly connector: string | null;
+  readonly audience: string;
+  readonly execution: string;
+  readonly step: string;
+  readonly issuedAt: string;
+  readonly fate: string;
+}
+
+const tokens = remote({
+  name: 'tokens',
+  summary: 'tokens that were minted for an execution, or for a connector whatever project used it',
+  args: [['[execution]', 'as `run` prints it']],
+  options: [{ flags: '--connector <path>', help: 'those of a connector instead, e.g. payments/partner' }],
+  data: true,
+  run: async (server, { args: [execution], options, terminal, json }) => {
+    const connector = options['connector'] as string | undefined;
+    if ((execution === undefined) === (connector === undefined)) throw new UsageError('name an execution, or a connector with --connector');
+    const path = execution === undefined ? connectorPath(server, connector!) : pathOf(server, executionAt(execution));
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const query = cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = (await server.call({ method: 'GET', path: `${path}/tokens?limit=200${query}` })) as { items: readonly MintedToken[]; next: string | null };
+      for (const item of page.items) {
+        terminal.print(json ? JSON.stringify(item) : [item.issuedAt, item.fate.padEnd(7), item.connector ?? '(gone)', item.audience, `${item.execution} ${item.step}`, item.id].join('  '));
+      }
+      cursor = page.next;
+    }
+  },
+});
+
+function connectorPath(server: Server, text: string): string {
+  const place = parseResourcePath(text);
+  if (place === null) throw new UsageError(`\`${text}\` is not the path of a connector such as \`payments/partner\``);
+  return `${scopeApi(server, place.scope)}/connectors/${place.identifier}`;
+}
+
+export const executionCommands: readonly CommandRecord[] = [run, logs, abort, tokens];
 
 /** `payments/checkout/0198…`: the path of the project, then the id. */
 function executionAt(text: string): Place {

@@ -91,6 +91,8 @@ const samples: Readonly<Record<string, Sample>> = {
   'execution.list': {},
   'execution.get': { params: { id: uuid } },
   'execution.logs': { params: { id: uuid } },
+  'execution.tokens': { params: { id: uuid } },
+  'connector.tokens': { params: { identifier: 'partner' } },
   'execution.abort': { params: { id: uuid } },
   'runner_registration.create': { body: { identifier: 'generated', labels: [] } },
   'runner_registration.delete': { params: { id: uuid } },

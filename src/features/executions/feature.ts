@@ -1,5 +1,6 @@
 /** Executions: start, watch, abort; and the work that goes on without anybody asking. */
 import type { Manifest } from '#kernel/manifest.ts';
+import { ledgerOperations } from './ledger.ts';
 import { listOperation } from './list.ts';
 import type { StartServices } from './start.ts';
 import { startOperation } from './start.ts';
@@ -17,7 +18,7 @@ export interface ExecutionServices extends StartServices, TimerServices {
 export function executionsFeature(services: ExecutionServices): Manifest {
   return {
     name: 'executions',
-    operations: [startOperation(services), listOperation(services), ...watchOperations(services)],
+    operations: [startOperation(services), listOperation(services), ...watchOperations(services), ...ledgerOperations(services)],
     jobs: [
       { name: 'executions.leases', everyMs: services.timersMs, run: () => loseExpiredLeases(services) },
       { name: 'executions.timers', everyMs: services.timersMs, run: () => fireTimers(services) },

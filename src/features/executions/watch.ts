@@ -4,24 +4,20 @@ import { isFinal } from '#features/pipelines/feature.ts';
 import type { ResourceServices } from '#features/resources/feature.ts';
 import { authorOf } from '#features/resources/feature.ts';
 import { assert, refusal } from '#kernel/errors.ts';
-import type { AnyOperation, Plan } from '#kernel/operation.ts';
-import type { Call } from '#platform/call.ts';
+import type { AnyOperation } from '#kernel/operation.ts';
 import { operation } from '#platform/call.ts';
-import { refuseMissing } from '#platform/http/refuse.ts';
 import { attemptsOf } from './attempts.ts';
 import type { EngineServices } from './engine.ts';
 import { post } from './engine.ts';
 import type { LogPosition } from './logs.ts';
 import { readLogs } from './logs.ts';
+import { identified, onExecution } from './on-execution.ts';
 import { executionView, logPage } from './schema.ts';
 import type { ExecutionHead, Place } from './store.ts';
-import { findExecution, findHead, lockExecution } from './store.ts';
+import { findExecution, lockExecution } from './store.ts';
 import { viewOf } from './view.ts';
-import { checksOf } from './visible.ts';
 
 export type WatchServices = Pick<ResourceServices, 'database' | 'cursors'> & EngineServices;
-
-const identified = z.strictObject({ id: z.uuid() });
 
 export function watchOperations(services: WatchServices): AnyOperation[] {
   const common = { levels: ['project'] as const, audit: null, dialect: 'api' as const };
@@ -81,18 +77,6 @@ export function watchOperations(services: WatchServices): AnyOperation[] {
 
 /** A URL has to hold it, beside a token. */
 const maxCursor = 16_384;
-
-/** A GET and a POST of an execution ask alike; who may not see it is told what is told of one that is not there. */
-function onExecution({ database }: WatchServices, verb: 'view' | 'abort') {
-  return {
-    shape: 'plan' as const,
-    plan: async (call: Call, { params }: { params: { id: string } }): Promise<Plan<ExecutionHead>> => {
-      const head = await findHead(database.read, { accountId: call.account.id, executionId: params.id });
-      if (head === null || head.scope !== call.scope) throw refuseMissing(call, 'execution.view', null);
-      return { checks: checksOf(call, head, verb), before: call.world, after: call.world.overlay([]), found: head };
-    },
-  };
-}
 
 async function view({ database: { read } }: WatchServices, head: ExecutionHead) {
   const place = placeOf(head);

@@ -85,7 +85,7 @@ export function subjectsReaching({ before, now }: WorldChanged, asked: readonly 
 const rowNumbers = 2 ** 26;
 
 /** True when a grant gives something on a resource to one who brings what its conditions take. Whether it is live is not asked. */
-export function couldGive(grant: Grant, { target, noun, places }: Asked): boolean {
+function couldGive(grant: Grant, { target, noun, places }: Asked): boolean {
   if (noun === undefined || !noun.verbs.some((verb) => grantHas(grant, `${noun.name}.${verb}`, noun))) return false;
   return grant.extents.some(({ resources, ...range }) => (
     places.some((place) => inRange(range, place)) && (resources === 'all' || resources.some((selector) => couldMatch(selector, target)))

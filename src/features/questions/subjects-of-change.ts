@@ -9,7 +9,7 @@ import { changedResources } from './changed-resources.ts';
 import type { NamedPerson, PersonType } from './people-in-order.ts';
 import { inOrderOfPaths, peopleInOrder } from './people-in-order.ts';
 
-export type SubjectType = PersonType | 'workload';
+type SubjectType = PersonType | 'workload';
 
 export interface Differences {
   readonly gains: readonly string[];
@@ -25,7 +25,7 @@ export interface Subject extends TwoEntries {
   readonly compare: (() => Comparison) | null;
 }
 
-export interface Comparison {
+interface Comparison {
   /** Where rights differ, about resources that stay as they are. */
   readonly compared: Compared;
   /** Permissions on one resource. */

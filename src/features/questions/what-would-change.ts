@@ -30,12 +30,12 @@ interface Changes {
   loses: FoundResource[];
 }
 
-export interface ChangedPerson extends Readonly<Changes> {
+interface ChangedPerson extends Readonly<Changes> {
   readonly type: PersonType;
   readonly path: string;
 }
 
-export interface ChangedWorkload extends Readonly<Changes> {
+interface ChangedWorkload extends Readonly<Changes> {
   readonly type: 'workload';
   /** Of the mapping. */
   readonly path: string;

@@ -244,5 +244,7 @@ async function again(all: readonly Recogniser[], credential: { accountId: string
 function recognise(all: readonly Recogniser[], presented: Presented): Promise<Caller | null> {
   const fitting = all.filter((recogniser) => recogniser.matches(presented.token));
   assert(fitting.length <= 1, `a credential fits ${fitting.map((recogniser) => recogniser.name).join(' and ')}`);
-  return fitting[0]?.authenticate(presented) ?? Promise.resolve(null);
+  const [recogniser] = fitting;
+  if (recogniser === undefined || (presented.possession.scheme !== 'Bearer' && recogniser.knowsSchemes !== true)) return Promise.resolve(null);
+  return recogniser.authenticate(presented);
 }

@@ -31,6 +31,8 @@ export const catalogue = {
   // Who is calling, and what they may
   'credential.missing': { status: 401, title: 'a credential is needed', help: 'send `Authorization: Bearer …`', oauth: 'invalid_token' },
   'credential.invalid': { status: 401, title: 'the credential is not accepted', help: 'obtain a new one', oauth: 'invalid_token' },
+  'credential.invalid_proof': { status: 401, title: 'the proof of possession is not accepted', help: 'sign a new one for this request, with the key the session is bound to (RFC 9449)' },
+  'credential.use_dpop_nonce': { status: 401, title: 'the proof of possession needs our nonce', help: 'sign it again with the nonce of the header `DPoP-Nonce` (RFC 9449 §8)' },
   'credential.setup_code': { status: 401, title: 'the setup code is not accepted', help: 'use the code printed at the first start; `sallyport admin recover` makes a new one' },
   'access.not_found': { status: 404, title: 'not found', help: 'it does not exist, or you may not see it' },
   'access.denied': { status: 403, title: 'not allowed', help: 'ask an administrator of the scope; `sallyport check` tells why' },
@@ -58,6 +60,8 @@ export const catalogue = {
   'oauth.unsupported_grant_type': { status: 400, title: 'this grant type is not offered', help: 'use urn:ietf:params:oauth:grant-type:token-exchange or urn:ietf:params:oauth:grant-type:jwt-bearer', oauth: 'unsupported_grant_type' },
   'oauth.invalid_scope': { status: 400, title: 'this scope is more than the token gives, or cannot be read', help: 'name permissions the token gives, or leave `scope` out', oauth: 'invalid_scope' },
   'oauth.invalid_authorization_details': { status: 400, title: 'this is more than the token gives, or cannot be read', help: 'ask within what the token gives; `docs/claims-in.md` has the form', oauth: 'invalid_authorization_details' },
+  'oauth.invalid_dpop_proof': { status: 400, title: 'the proof of possession is not accepted', help: 'sign a new one for this request (RFC 9449 §4.2)', oauth: 'invalid_dpop_proof' },
+  'oauth.use_dpop_nonce': { status: 400, title: 'the proof of possession needs our nonce', help: 'sign it again with the nonce of the header `DPoP-Nonce` (RFC 9449 §8)', oauth: 'use_dpop_nonce' },
   'oauth.invalid_grant': { status: 400, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_grant' },
   'oauth.invalid_target': { status: 400, title: 'this audience or resource is not served here', help: 'leave it out, or name the account issuer', oauth: 'invalid_target' },
 
@@ -113,6 +117,8 @@ export interface RefusalParts {
   readonly retryAfterSeconds?: number;
   /** Structured reasons for the audit row, never for the caller. */
   readonly evidence?: unknown;
+  /** Headers of the answer that a protocol asks for. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** The one class of expected failures. A caller sees code, catalogue texts, `say` and `errors`; nothing else. */
@@ -123,6 +129,7 @@ export class Refusal extends Error {
   readonly errors: readonly FieldError[];
   readonly retryAfterSeconds: number | undefined;
   readonly evidence: unknown;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ErrorCode, parts: RefusalParts = {}) {
     super(parts.because ?? parts.say ?? catalogue[code].title, { cause: parts.cause });
@@ -133,6 +140,7 @@ export class Refusal extends Error {
     this.errors = parts.errors ?? [];
     this.retryAfterSeconds = parts.retryAfterSeconds;
     this.evidence = parts.evidence;
+    this.headers = parts.headers ?? {};
   }
 
   get record(): ErrorRecord {

@@ -1,6 +1,7 @@
 /** What a handler gets of one request: who, where, when, and the few means it may use. */
 import type { Caller } from '#kernel/caller.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
+import type { Possession } from '#kernel/manifest.ts';
 import type { Access, InputSchemas, Operation } from '#kernel/operation.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
@@ -41,6 +42,7 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Of the peer, or of the client a trusted proxy names. */
   readonly address: string;
+  readonly possession: Possession;
   readonly ifMatch: number | null;
   uid(): string;
   random(bytes: number): Buffer;

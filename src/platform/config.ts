@@ -28,6 +28,7 @@ const settings = z.strictObject({
   allowPrivateOrigin: z.array(origin).max(100).default([]).describe('private origins the server may reach (repeatable)'),
   cloudEndpoint: z.array(z.string().refine((text) => /^[a-z_]+=/.test(text) && isWebUrl(text.slice(text.indexOf('=') + 1)), { error: 'must be a name and a URL such as `gcp_sts=https://sts.example`' })).max(20).default([]).describe('endpoints asked instead of the official ones of a cloud: `gcp_sts`, `gcp_iam_credentials`, `aws_sts`, `azure_authority` (repeatable)'),
   trustedProxies: z.array(network).max(20).default([]).describe('addresses or networks whose `X-Forwarded-For` is believed'),
+  clientCertificates: z.boolean().default(false).describe('believe the `Client-Cert` header (RFC 9440) of `--trusted-proxies`, which must verify certificates and let through no such header of others'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('least severe level that is logged'),
   maxConnections: z.coerce.number().int().min(2).max(500).default(20).describe('connections to the database per node'),
   requestsPerSecond: z.coerce.number().int().min(1).max(1_000_000).default(200).describe('per caller'),
@@ -180,7 +181,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Record<string, unknown
 
 function fromText(name: SettingName, text: string): unknown {
   if (listSettings.has(name)) return text.split(',').map((part) => part.trim()).filter(Boolean);
-  if (name === 'runner' || name === 'unsafeLocalRunner') return text === 'true' ? true : text === 'false' ? false : text;
+  if (name === 'runner' || name === 'unsafeLocalRunner' || name === 'clientCertificates') return text === 'true' ? true : text === 'false' ? false : text;
   return text;
 }
 
@@ -197,6 +198,9 @@ function takeBootstrapToken(environment: NodeJS.ProcessEnv): () => string | unde
 }
 
 function refuseUnsafe(config: Config): void {
+  if (config.clientCertificates && config.trustedProxies.length === 0) {
+    throw refusal('config.unsafe', { say: '`--client-certificates` believes proxies; name them with `--trusted-proxies`' });
+  }
   if (config.publicUrl !== undefined) {
     const url = new URL(config.publicUrl);
     if (url.search !== '' || url.hash !== '' || url.username !== '' || config.publicUrl.endsWith('/')) {

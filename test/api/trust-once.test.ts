@@ -73,10 +73,15 @@ describe('a mapping of single use', () => {
     await server.apply([once('raced')]);
     const other = await world.anotherNode({ refusedExchangesPerMinute: 100_000 });
     const form = { grant_type: tokenExchange, subject_token: tokenFor('raced', { jti: 'raced' }), subject_token_type: jwtType };
-    const ask = (node: TestServer) => node.call({ method: 'POST', path: '/accounts/default/oauth/token', form, token: null });
-    const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => ask(n % 2 === 0 ? server : other)));
-    assert.equal(answers.filter(({ status }) => status === 200).length, 1);
-    assert.equal(answers.filter(({ status }) => status === 400).length, 199);
+    // A slow machine may be told to try again; then it does.
+    const ask = async (node: TestServer): Promise<number> => {
+      for (;;) {
+        const { status } = await node.call({ method: 'POST', path: '/accounts/default/oauth/token', form, token: null });
+        if (status !== 503) return status;
+      }
+    };
+    const statuses = await Promise.all(Array.from({ length: 200 }, (_, n) => ask(n % 2 === 0 ? server : other)));
+    assert.deepEqual(statuses.toSorted(), [200, ...Array<number>(199).fill(400)]);
     assert.equal((await server.sql(`select 1 from workload_session where claims @> '{"jti":"raced"}'`)).length, 1);
   });
 

@@ -210,10 +210,10 @@ async function ready({ tokens }: ExchangeServices, call: ExchangeCall, session: 
   return { session, token, expiresInSeconds: Math.floor(expiresAtSeconds - call.now.getTime() / 1_000), mappings: matches.map(({ mapping }) => mapping) };
 }
 
-/** One transaction with the audit row. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
-export async function writeSession(tx: Tx, call: Call, { session, mappings, once }: ReadySession): Promise<void> {
+/** One transaction with the audit row. False when the token stands for a session already. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
+export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once }: ReadySession): Promise<boolean> {
   if (once !== null && (await useNow(tx, once.use, once.keepUntil)) < once.use.usedBy.length) throw new Rerun(call.revision);
-  await insertSession(tx, session);
+  if (!(await insertSession(tx, session))) return false;
   await keepVersions(tx, session.accountId, mappings, call.now);
   call.note({
     actor: principalOf(session),
@@ -226,6 +226,8 @@ export async function writeSession(tx: Tx, call: Call, { session, mappings, once
       ...(once === null ? {} : { usedOnceBy: once.use.usedBy }),
       ...(session.less === null ? {} : { scope: session.less.scope, authorizationDetails: session.less.details }),
       ...(session.confirmation === null ? {} : { confirmation: session.confirmation }),
+      ...(session.isDirect ? { direct: true } : {}),
     },
   });
+  return true;
 }

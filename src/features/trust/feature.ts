@@ -3,7 +3,7 @@ import type { Recorder } from '#features/audit/feature.ts';
 import type { Snapshots } from '#features/resources/feature.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
-import type { Clock } from '#platform/clock.ts';
+import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import type { Cursors } from '#platform/http/cursor.ts';
 import type { RateRule, Rates } from '#platform/http/limits.ts';
@@ -15,6 +15,8 @@ import type { IssuerKindOptions } from './issuer-kind.ts';
 import { trustedIssuerKind } from './issuer-kind.ts';
 import { createIssuerKeys } from './keys.ts';
 import { claimMappingKind } from './mapping-kind.ts';
+import { outsideRecogniser } from './direct.ts';
+import { createProofs } from './dpop.ts';
 import { sessionRecogniser } from './recognise.ts';
 import { createRefusedExchanges } from './refused-exchanges.ts';
 import { sessionNoun } from './schema.ts';
@@ -32,6 +34,7 @@ export interface TrustServices {
   readonly snapshots: Snapshots;
   readonly cursors: Cursors;
   readonly clock: Clock;
+  readonly randomness: Randomness;
   readonly metrics: Metrics;
   readonly outbound: Outbound;
   readonly rates: Rates;
@@ -57,11 +60,11 @@ export function trustFeature(services: TrustServices): Manifest {
   const sessions = createSessions(services);
   const keys = createIssuerKeys(services);
   const refused = createRefusedExchanges(services);
-  const shared = { ...services, tokens, sessions, keys, refused };
+  const shared = { ...services, tokens, sessions, keys, refused, proofs: createProofs(services) };
   return {
     name: 'trust',
     operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared)],
-    recognisers: [sessionRecogniser(shared)],
+    recognisers: [sessionRecogniser(shared), outsideRecogniser(shared)],
     jobs: [
       { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },
       { name: 'trust.sweep_used', everyMs: 600_000, run: (signal) => sweepUses(database, clock.now(), signal) },

@@ -46,11 +46,16 @@ export interface TokenPreview extends CompactToken {
 /** Reads header, payload and issuer within the limits. Throws `trust.malformed`; the cause is in `because`. */
 export function readToken(token: string): TokenPreview {
   const parts = readCompact(token);
-  const payload = readObject(parts.payloadBytes, 'payload');
+  const payload = readPayload(parts);
   const unverifiedIssuer = member(payload, 'iss');
   if (typeof unverifiedIssuer !== 'string' || unverifiedIssuer === '') throw malformed('`iss` is missing or no text');
   if (isLonger(unverifiedIssuer, maxIssuerBytes)) throw malformed(`\`iss\` is longer than ${maxIssuerBytes} bytes`);
   return Object.freeze({ ...parts, payload, unverifiedIssuer });
+}
+
+/** The payload as a claims set, within the limits. */
+export function readPayload({ payloadBytes }: CompactToken): Claims {
+  return readObject(payloadBytes, 'payload');
 }
 
 /** Takes a compact JWS apart whose payload may be anything. */

@@ -3,6 +3,8 @@ import type { Snapshots } from '#features/resources/feature.ts';
 import type { Caller } from '#kernel/caller.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Recogniser } from '#kernel/manifest.ts';
+import type { HolderServices } from './holder.ts';
+import { checkHolder } from './holder.ts';
 import type { SessionTokens } from './session-token.ts';
 import type { Sessions } from './sessions.ts';
 import type { SessionInForce } from './standing.ts';
@@ -14,13 +16,17 @@ export interface LiveServices {
   readonly sessions: Sessions;
 }
 
-export function sessionRecogniser(services: LiveServices & { readonly tokens: SessionTokens }): Recogniser {
+export function sessionRecogniser(services: LiveServices & HolderServices & { readonly tokens: SessionTokens }): Recogniser {
   return {
     name: 'session',
     matches: (token) => services.tokens.isOurs(token),
-    async authenticate({ accountId, token, now }) {
+    knowsSchemes: true,
+    async authenticate({ accountId, token, now, possession }) {
       const id = await services.tokens.verify(accountId, token, now);
-      return id === null ? null : (await liveSession(services, accountId, id, now))?.caller ?? null;
+      const live = id === null ? null : await liveSession(services, accountId, id, now);
+      if (live === null) return null;
+      await checkHolder(services, live.session.confirmation, { accountId, token, now, possession });
+      return live.caller;
     },
     again: async ({ accountId, kind, id, now }) => (kind === 'session' ? (await liveSession(services, accountId, id, now))?.caller ?? null : null),
   };

@@ -20,6 +20,8 @@ import type { IssuerRules, KeySet } from './verify.ts';
 
 export type { ConditionSpec } from './claim-condition.ts';
 
+export { supportedAlgorithms };
+
 export const sessionNoun: Noun = { name: 'session', levels: ['account'], verbs: ['view', 'delete'] };
 
 export const maxSessionSeconds = 86_400;
@@ -75,6 +77,7 @@ export const trustedIssuerSpec = z.strictObject({
   clockSkewSeconds: z.number().int().min(0).max(60).optional(),
   maxLifetime: duration({ minSeconds: 60, maxSeconds: 7 * 86_400 }).optional(),
   acknowledgeOwnIssuer: z.literal(true).optional(),
+  acceptDirectly: z.boolean().optional().describe('its tokens are also taken as they are, as `Authorization: Bearer`, without an exchange'),
   redactClaims: z.array(claimName).max(50).optional().describe('claims whose values are kept as keyed digests: in the audit, in caught tokens and in traces'),
 });
 export type TrustedIssuerSpec = z.infer<typeof trustedIssuerSpec>;

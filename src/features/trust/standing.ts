@@ -64,7 +64,8 @@ function decideStanding(world: World, kinds: Kinds, inForce: SessionInForce, now
 }
 
 /** The rules as they are now, at the time of the exchange, on the claims and the key of then. */
-function issuerStillAccepts({ claims, proof, createdAt, subject }: StoredSession, facts: IssuerFacts): boolean {
+function issuerStillAccepts({ claims, proof, createdAt, subject, isDirect }: StoredSession, facts: IssuerFacts): boolean {
+  if (isDirect && facts.spec.acceptDirectly !== true) return false;
   const { rules, keys } = facts;
   if (!rules.algorithms.includes(proof.algorithm) || subjectOf(facts, claims) !== subject) return false;
   const isKeyKnown = keys.from === 'inline' ? (keys.set?.keys.some((key) => keyDigest(key) === proof.key) ?? false) : keys.fingerprint === proof.source;

@@ -52,15 +52,23 @@ export interface StoredSession {
   readonly revokedBy: string | null;
 }
 
-export async function insertSession(tx: Tx, session: StoredSession): Promise<void> {
-  await tx.insertInto('workload_session').values({
+/** False when the outside token stands for a session already. */
+export async function insertSession(tx: Tx, session: StoredSession): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await tx.insertInto('workload_session').values({
     account_id: session.accountId, id: session.id, issuer_uid: session.issuerUid, issuer: session.issuer, subject: session.subject, label: session.label,
     claims: JSON.stringify(session.claims), proof: JSON.stringify(session.proof), mappings: JSON.stringify(session.mappings),
     recorded: session.recorded === null ? null : JSON.stringify(session.recorded),
     mapping_uids: session.mappings.map((mapping) => mapping.mappingUid), token_hash: session.tokenHash,
     bounds: session.less === null ? null : JSON.stringify(session.less), confirmation: session.confirmation === null ? null : JSON.stringify(session.confirmation),
     direct: session.isDirect, created_at: session.createdAt, expires_at: session.expiresAt, revoked_at: null, revoked_by: null,
-  }).execute();
+  }).onConflict((conflict) => conflict.doNothing()).executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+/** The session an outside token stands for, whether it lives or not. */
+export async function findDirectSession(reader: Reader, accountId: string, tokenHash: Buffer): Promise<string | null> {
+  const row = await reader.selectFrom('workload_session').select('id').where('account_id', '=', accountId).where('token_hash', '=', tokenHash).where('direct', '=', true).executeTakeFirst();
+  return row?.id ?? null;
 }
 
 /** Writes what is not there yet. */

@@ -9,6 +9,8 @@ import type { Metrics } from '#platform/metrics.ts';
 import { readWish } from './ask-less.ts';
 import type { ExchangeServices, ReadySession } from './exchange.ts';
 import { prepareSession, writeSession } from './exchange.ts';
+import type { HolderServices } from './holder.ts';
+import { bindingOf, nonceHeader, spendProof } from './holder.ts';
 import type { LiveServices } from './recognise.ts';
 import { liveSession } from './recognise.ts';
 import { maxTokenLength } from './schema.ts';
@@ -20,7 +22,7 @@ import type { TokenRequest } from './token-request.ts';
 import { accessTokenType, jwtBearer, refuseOtherTargets, subjectTokenOf, tokenAnswer, tokenRequest } from './token-request.ts';
 import { workloadId } from './workload.ts';
 
-export interface TokenServices extends ExchangeServices, LiveServices {
+export interface TokenServices extends ExchangeServices, LiveServices, HolderServices {
   readonly database: Database;
   readonly metrics: Pick<Metrics, 'exchanges'>;
 }
@@ -56,14 +58,18 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
     access: open('the subject token is the credential'),
     audit: 'session.create',
     dialect: 'oauth',
-    prepare: (call, { body }) => {
+    prepare: async (call, { body }) => {
       refuseOtherTargets(body, services.tokens.issuerOf(call.account.identifier));
-      return prepareSession(services, call, { token: subjectTokenOf(body), wish: readWish(body), confirmation: null, isAssertion: body.grant_type === jwtBearer, isDirect: false });
+      const wish = readWish(body);
+      const { confirmation, proof } = await bindingOf(services, { accountId: call.account.id, possession: call.possession, now: call.now });
+      const ready = await prepareSession(services, call, { token: subjectTokenOf(body), wish, confirmation, isAssertion: body.grant_type === jwtBearer, isDirect: false });
+      return { ready, proof, headers: proof === null ? {} : await nonceHeader(services.proofs, { accountId: call.account.id, now: call.now }) };
     },
-    write: async (tx, call, { body }, ready) => {
+    write: async (tx, call, { body }, { ready, proof, headers }) => {
+      if (proof !== null) await spendProof(tx, proof);
       await writeSession(tx, call, ready);
       call.afterCommit(() => services.metrics.exchanges.inc({ outcome: 'success' }));
-      return new Reply(answerOf(ready, body));
+      return new Reply(answerOf(ready, body), { headers });
     },
   });
 

@@ -3,7 +3,7 @@ import type { Caller } from '#kernel/caller.ts';
 import type { Check, Decision, Question } from '#kernel/decision.ts';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { ErrorCode, FieldError } from '#kernel/errors.ts';
-import type { Presented } from '#kernel/manifest.ts';
+import type { Possession, Presented } from '#kernel/manifest.ts';
 import type { AnyOperation, InputOf, InputSchemas } from '#kernel/operation.ts';
 import { Reply, Rerun } from '#kernel/operation.ts';
 import type { ScopePath } from '#kernel/scope.ts';
@@ -70,6 +70,7 @@ export interface RawRequest {
   readonly scope: ScopePath | null;
   /** Null = none; empty = one that cannot be accepted. */
   readonly token: string | null;
+  readonly possession: Possession;
   readonly address: string;
   readonly awaiting: Awaiting;
   /** Made when it is first asked for: most requests log nothing. */
@@ -115,7 +116,13 @@ async function identify(services: PipelineServices, operation: AnyOperation, req
   if (isAttempt(operation) || (!isOpen && token === null)) await admitStranger();
   const account = accountIdentifier === null ? nobody : await services.gate.account(accountIdentifier, admitStranger);
   const mayBeKnown = account !== null && account !== nobody && token !== null;
-  const caller = mayBeKnown ? await services.gate.authenticate({ accountId: account.id, token, now, admitStranger }) : null;
+  const { possession, address, requestId } = request;
+  const presented = mayBeKnown ? { accountId: account.id, account: account.identifier, token, possession, now, address, requestId, admitStranger } : null;
+  const caller = presented === null ? null : await services.gate.authenticate(presented).catch(async (error: unknown) => {
+    // A proof that is not accepted; that a nonce is needed is a step of the protocol.
+    if (error instanceof Refusal && error.record.status === 401 && error.code !== 'credential.use_dpop_nonce') await countRefusal(services, operation, request, account, error.code);
+    throw error;
+  });
   if (!isOpen && caller === null) {
     const code = token === null ? 'credential.missing' : 'credential.invalid';
     await countRefusal(services, operation, request, account, code);

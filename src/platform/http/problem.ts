@@ -22,12 +22,12 @@ export function toRefusal(error: unknown): Refusal {
 
 export function problemOf(error: Refusal, dialect: Dialect, requestId: string): Problem {
   const { record } = error;
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...error.headers };
   const retryAfter = error.retryAfterSeconds ?? (record.retryable ? 1 : undefined);
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
   if (dialect === 'oauth') return oauthProblem(error, requestId, headers);
   if (dialect === 'authzen') return authzenProblem(error, headers);
-  if (record.status === 401) headers['www-authenticate'] = challenge(error);
+  if (record.status === 401) headers['www-authenticate'] ??= challenge(error);
   headers['content-type'] = 'application/problem+json';
   return {
     status: record.status,
@@ -50,7 +50,7 @@ export function problemOf(error: Refusal, dialect: Dialect, requestId: string): 
 function authzenProblem(error: Refusal, headers: Record<string, string>): Problem {
   const { status, title } = error.record;
   const isBody = status === 413 || status === 415 || status === 422;
-  if (status === 401) headers['www-authenticate'] = challenge(error);
+  if (status === 401) headers['www-authenticate'] ??= challenge(error);
   const [first] = error.errors;
   const text = first === undefined ? (error.say ?? title) : `${first.pointer}: ${first.message}`;
   return { status: isBody ? 400 : status, headers, body: text };
@@ -66,7 +66,7 @@ function oauthProblem(error: Refusal, requestId: string, headers: Record<string,
   const { record } = error;
   const word = record.oauth ?? (record.status >= 500 ? 'server_error' : 'invalid_request');
   const status = word === 'invalid_token' ? 401 : record.status >= 500 || record.status === 429 ? record.status : 400;
-  if (status === 401) headers['www-authenticate'] = challenge(error);
+  if (status === 401) headers['www-authenticate'] ??= challenge(error);
   headers['cache-control'] = 'no-store';
   const description = error.errors[0] === undefined ? record.title : `${error.errors[0].pointer.slice(1)}: ${error.errors[0].message}`;
   return { status, headers, body: { error: word, error_description: asciiOnly(description), correlation_id: requestId } };

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { isIP } from 'node:net';
 import { refusal } from '#kernel/errors.ts';
 import { parseJson } from '#kernel/json.ts';
+import type { Possession } from '#kernel/manifest.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { parseScope } from '#kernel/scope.ts';
@@ -40,13 +41,14 @@ export function scopeOf(request: FastifyRequest): ScopePath | null {
   return org === '' ? null : parseScope(project === undefined ? org : `${org}/${project}`);
 }
 
-/** One credential, one way: a Bearer header. Null = none; empty = one that cannot be accepted. */
-export function bearerToken(request: FastifyRequest): string | null {
+/** One credential, one way: the `Authorization` header. A null token = none; an empty one = one that cannot be accepted. */
+export function credentialOf(request: FastifyRequest): { readonly token: string | null; readonly scheme: Possession['scheme'] } {
   const given = request.headers.authorization;
-  if (given === undefined) return null;
+  if (given === undefined) return { token: null, scheme: null };
   // Node takes the first of several and a proxy perhaps the last.
-  const found = isGivenOnce(request.raw.rawHeaders, 'authorization') ? /^Bearer ([\x21-\x7e]{1,16384})$/i.exec(given) : null;
-  return found === null ? '' : found[1]!;
+  const found = isGivenOnce(request.raw.rawHeaders, 'authorization') ? /^(Bearer|DPoP) ([\x21-\x7e]{1,16384})$/i.exec(given) : null;
+  if (found === null) return { token: '', scheme: null };
+  return { token: found[2]!, scheme: found[1]!.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer' };
 }
 
 /** `raw` has names and values in turn. */

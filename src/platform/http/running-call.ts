@@ -2,6 +2,7 @@
 import type { Caller } from '#kernel/caller.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
 import { assert } from '#kernel/errors.ts';
+import type { Possession } from '#kernel/manifest.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import type { Act, Call } from '../call.ts';
@@ -27,6 +28,7 @@ export class RunningCall implements Call {
   readonly callerIfAny: Caller | null;
   readonly revision: number;
   readonly address: string;
+  readonly possession: Possession;
   readonly ifMatch: number | null;
   readonly acts: Act[] = [];
   readonly effects: (() => void | Promise<void>)[] = [];
@@ -43,6 +45,7 @@ export class RunningCall implements Call {
     this.callerIfAny = caller;
     this.revision = world?.revision ?? 0;
     this.address = request.address;
+    this.possession = request.possession;
     this.ifMatch = ifMatch;
     this.services = services;
     this.request = request;

@@ -20,7 +20,8 @@ import type { PipelineServices, RawRequest } from './pipeline.ts';
 import { perform } from './pipeline.ts';
 import type { RefusalRate } from './refusal-rate.ts';
 import { createRefusalRate } from './refusal-rate.ts';
-import { bearerToken, clientAddress, readContent, scopeOf } from './request.ts';
+import { readPossession } from './possession.ts';
+import { clientAddress, credentialOf, readContent, scopeOf } from './request.ts';
 import { createTurns } from './turns.ts';
 
 export interface ServerServices extends PipelineServices {
@@ -198,12 +199,14 @@ function rawRequest(services: RunningServices, operation: AnyOperation, { levels
   const { account } = request.params as Record<string, string | undefined>;
   const { requestsPerSecond: perSecond, requestBurst: burst } = services.config;
   const address = clientAddress(request, services.trustedProxies);
+  const { token, scheme } = credentialOf(request);
   let log: Log | undefined;
   return {
     requestId: request.id,
     accountIdentifier: levelsOfPath.length === 0 && account === undefined ? null : (account ?? ''),
     scope: scopeOf(request),
-    token: bearerToken(request),
+    token,
+    possession: readPossession(request, scheme, { trustedProxies: services.trustedProxies, clientCertificates: services.config.clientCertificates }),
     address,
     awaiting,
     admitStranger: () => services.strangers.admit(address),

@@ -29,6 +29,8 @@ export type { RefusalCounts } from './refusals.ts';
 export { verifyExport } from './export-file.ts';
 export { digestOfClaim } from './claim-search.ts';
 export { findEvent, listEvents } from './store.ts';
+export { countRefusals, recentExchanges } from './exchange-counts.ts';
+export type { RefusalCount } from './exchange-counts.ts';
 export type { AuditFilter, ListedEvent } from './store.ts';
 export { formOf, readKept } from './kept.ts';
 export type { Kept } from './kept.ts';

@@ -22,6 +22,24 @@ export interface RegisteredIssuer {
 export interface IssuerKeys {
   /** The keys to verify this token with. Throws `trust.keys_unavailable`. */
   keysFor(issuer: RegisteredIssuer, token: CompactToken): Promise<KeySet>;
+  /** How it stands with the keys, as this node knows; asks the issuer nothing. */
+  health(issuer: RegisteredIssuer): Promise<KeyHealth>;
+}
+
+export interface KeyHealth {
+  readonly from: KeySource['from'];
+  /** Null = there is no key to verify a token with. */
+  readonly set: KeySet | null;
+  /** Null for keys in the document, and when they were never had. */
+  readonly fetchedAt: Date | null;
+  /** When this node asked last, whatever came of it; null = not since it started. */
+  readonly askedAt: Date | null;
+  /** What went wrong the last time this node asked; null = nothing. */
+  readonly because: string | null;
+  /** From when on the next token has them asked for again; null = never. */
+  readonly refreshAt: Date | null;
+  /** Until when they are believed without a word from the issuer; null = for good, or not at all. */
+  readonly believedUntil: Date | null;
 }
 
 /** From here on they are asked for again beside the work; from `waitMs` on the work waits for the answer. */
@@ -54,7 +72,7 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
     const state: Held = { fingerprint, set: null, fetchedAtMs: 0, triedMs: -Infinity, because: 'they were not fetched yet', fetching: null };
     const kept = await findKeys(database.read, issuer.accountId, issuer.uid, fingerprint);
     if (kept === null) return state;
-    return { ...state, set: readKeys(kept.jwks), fetchedAtMs: kept.fetchedAt.getTime() };
+    return { ...state, because: '', set: readKeys(kept.jwks), fetchedAtMs: kept.fetchedAt.getTime() };
   }
 
   /** A changed source begins anew: keys of the old place say nothing about the new one. */
@@ -82,6 +100,7 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
 
   async function keep(issuer: RegisteredIssuer, state: Held, { set, bytes }: FetchedKeys): Promise<void> {
     state.set = set;
+    state.because = '';
     state.fetchedAtMs = clock.now().getTime();
     await saveKeys(database.read, { accountId: issuer.accountId, issuerUid: issuer.uid, source: state.fingerprint, jwks: bytes, fetchedAt: clock.now() });
   }
@@ -102,6 +121,16 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
       else if (ageMs >= refreshMs && mayAsk) void refresh(issuer, source, state);
       if (state.set === null || clock.now().getTime() - state.fetchedAtMs >= staleMs) throw refusal('trust.keys_unavailable', { because: state.because });
       return state.set;
+    },
+    async health(issuer) {
+      const source = issuer.facts.keys;
+      if (source.from === 'inline') return { from: 'inline', set: source.set, fetchedAt: null, askedAt: null, because: null, refreshAt: null, believedUntil: null };
+      const { set, fetchedAtMs, triedMs, because } = await stateOf(issuer, source);
+      const after = (ms: number): Date | null => (set === null ? null : new Date(fetchedAtMs + ms));
+      return {
+        from: source.from, set, fetchedAt: after(0), refreshAt: after(refreshMs), believedUntil: after(staleMs), because: because === '' ? null : because,
+        askedAt: triedMs === -Infinity ? null : new Date(clock.now().getTime() - (clock.monotonicMs() - triedMs)),
+      };
     },
   };
 }

@@ -6,7 +6,7 @@ import type { MappingGrant } from '#kernel/caller.ts';
 import type { Noun } from '#kernel/kind.ts';
 import { duration, ref, scopePath } from '#kernel/marks.ts';
 import type { CompiledCondition } from './claim-condition.ts';
-import { claimName, claimPointer, condition } from './claim-condition.ts';
+import { claimName, claimPointer, condition, scalar } from './claim-condition.ts';
 import type { ClaimExpression } from './claim-expression.ts';
 import { compileClaimExpression } from './claim-expression.ts';
 import type { CompiledGrant } from './scope-grant.ts';
@@ -138,6 +138,13 @@ export const claimMappingSpec = z.strictObject({
   mayAdminister: z.boolean().optional(),
 });
 export type ClaimMappingSpec = z.infer<typeof claimMappingSpec>;
+
+/** Catch mode: for how long, and whose tokens of an issuer that others share. */
+export const catchWish = z.strictObject({
+  for: duration({ minSeconds: 60, maxSeconds: 3_600 }).default('15m'),
+  tenant: z.strictObject({ claim: claimPointer, value: scalar }).optional().describe('a claim and its value; needed where others get tokens of the issuer too'),
+});
+export type CatchWish = z.infer<typeof catchWish>;
 
 /** Where the keys of an issuer come from. `fingerprint` changes when the same place could mean other keys. */
 export type KeySource =

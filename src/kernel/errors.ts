@@ -104,6 +104,12 @@ export interface FieldError {
   readonly suggestion?: string;
   /** Index into `documents` of an apply. */
   readonly document?: number;
+  /** Of a rule that has a name, such as `lint.mutable_name`. */
+  readonly code?: string;
+  /** Absent = it refuses. */
+  readonly severity?: 'warning';
+  /** Uid of another resource the message names: for those who may view it. Warnings only. */
+  readonly mentions?: string;
 }
 
 export interface RefusalParts {

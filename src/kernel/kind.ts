@@ -67,7 +67,7 @@ export interface Kind<S = never> extends Noun {
   readonly attributes?: Readonly<Record<string, (spec: S) => Scalar | undefined>>;
   /** What the engine holds in memory of it, compiled. Pure. */
   readonly facts?: (draft: Draft<S>) => unknown;
-  /** Faults of a draft against the world the call leaves. Pure; pointers start at the spec. */
+  /** Faults of a draft against the world the call leaves; warnings let it be saved. Pure; pointers start at the spec. */
   readonly check?: (draft: CheckedDraft<S>, after: World) => readonly FieldError[];
   /** What saving it gives away (CONTRACTS §5). `before` is null on create, `after` on delete. */
   readonly gives?: (change: { before: Entry | null; after: Entry | null; worldBefore: World; worldAfter: World }) => readonly Given[];

@@ -130,7 +130,7 @@ export function faultsOf(world: World, kinds: Kinds, manifests: readonly Manifes
   return documents.flatMap((document, i) => {
     const asNew = { isNew: world.find(document.kind, document.scope, document.identifier) === undefined, secretsGiven: [] };
     const faults = kinds.kinds.get(document.kind)!.check?.({ ...document, refs: (pointer) => resolved[i]!.refs[pointer], ...asNew }, left) ?? [];
-    return faults.map((fault) => ({ ...fault, pointer: `/spec${fault.pointer}` }));
+    return faults.filter(({ severity }) => severity === undefined).map((fault) => ({ ...fault, pointer: `/spec${fault.pointer}` }));
   });
 }
 

@@ -16,7 +16,7 @@ import { targetOf } from './plan.ts';
 import type { ChangeBody } from './schema.ts';
 import { applyResult, changeBody, manifest } from './schema.ts';
 import { loadByUid } from './store.ts';
-import { manifestOf } from './view.ts';
+import { manifestOf, warningOf } from './view.ts';
 
 /** Of one page: a document may be large. */
 const maxExported = 200;
@@ -43,7 +43,7 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       const revision = await writeChange(services, tx, call, ready);
-      return { changes: shown(ready.plan), revision };
+      return { changes: shown(ready.plan), warnings: ready.plan.warnings.map(warningOf), revision };
     },
   });
 
@@ -53,7 +53,7 @@ export function bulkOperations(services: ResourceServices): AnyOperation[] {
     summary: 'Tells what `apply` would do, with the same checks, and does nothing',
     path: '{account}/manifests:plan',
     audit: null,
-    prepare: async (_call, _input, planned: ChangePlan) => ({ changes: shown(planned), revision: planned.after.revision }),
+    prepare: async (_call, _input, planned: ChangePlan) => ({ changes: shown(planned), warnings: planned.warnings.map(warningOf), revision: planned.after.revision }),
   });
 
   const exported = operation({

@@ -22,9 +22,9 @@ import type { ChangePlan, ChangeRequest } from './plan.ts';
 import { targetOf } from './plan.ts';
 import { readDocuments } from './read-documents.ts';
 import type { ResourceView, ScopeName } from './schema.ts';
-import { identifier, manifestBody, resourceView, scopeName } from './schema.ts';
+import { identifier, manifestBody, resourceView, savedView, scopeName } from './schema.ts';
 import { loadByUid } from './store.ts';
-import { nameOf, viewOf } from './view.ts';
+import { nameOf, viewOf, warningOf } from './view.ts';
 
 export interface ResourceServices extends ChangeServices {
   readonly clock: Clock;
@@ -84,7 +84,7 @@ function createOf(services: ResourceServices, kind: AnyKind): AnyOperation {
     method: 'POST',
     path: collection,
     input: { body: manifestBody.extend({ identifier }) },
-    output: resourceView,
+    output: savedView,
     access: {
       shape: 'plan',
       plan: async (call, { body }) => {
@@ -96,7 +96,7 @@ function createOf(services: ResourceServices, kind: AnyKind): AnyOperation {
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       await writeChange(services, tx, call, ready);
-      return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid), 201);
+      return replyWith(await savedWith(services, tx, call, ready.plan), 201);
     },
   });
 }
@@ -111,7 +111,7 @@ function updateOf(services: ResourceServices, kind: AnyKind): AnyOperation {
     versioned: true,
     path: `${collection}/{identifier}`,
     input: { params: named, body: manifestBody },
-    output: resourceView,
+    output: savedView,
     access: {
       shape: 'plan',
       plan: async (call, { params, body }) => {
@@ -123,7 +123,7 @@ function updateOf(services: ResourceServices, kind: AnyKind): AnyOperation {
     prepare: (call, _input, plan: ChangePlan) => readyChange(services, call, plan),
     write: async (tx, call, _input, ready) => {
       await writeChange(services, tx, call, ready);
-      return replyWith(await loadView({ ...services, reader: tx }, call, ready.plan.changes[0]!.uid));
+      return replyWith(await savedWith(services, tx, call, ready.plan));
     },
   });
 }
@@ -224,6 +224,11 @@ async function loadView(services: { kinds: ResourceServices['kinds']; database: 
   const row = rows.get(uid);
   if (row === undefined) throw refusal('access.not_found');
   return viewOf(row);
+}
+
+async function savedWith(services: ResourceServices, reader: ResourceServices['database']['read'], call: Call, plan: ChangePlan): Promise<z.infer<typeof savedView>> {
+  const view = await loadView({ ...services, reader }, call, plan.changes[0]!.uid);
+  return plan.warnings.length === 0 ? view : { ...view, warnings: plan.warnings.map(warningOf) };
 }
 
 function replyWith(view: ResourceView, status = 200): Reply {

@@ -66,6 +66,8 @@ export interface ChangePlan {
   readonly after: World;
   readonly checks: readonly Check[];
   readonly set: string | null;
+  /** What the caller should know and may do all the same. */
+  readonly warnings: readonly FieldError[];
 }
 
 export interface Planning {
@@ -105,11 +107,13 @@ export function foresee(planning: Planning, request: ChangeRequest, known: Known
     ...removed.map(({ entry }) => ({ remove: entry.uid })),
     ...saved.map((each) => ({ put: entryOf(kinds, { ...each.document, uid: each.uid, refs: each.refs, version: each.version }) })),
   ]);
-  failOn(saved.flatMap((each) => checkDraft(planning, each, after)));
+  const found = saved.flatMap((each) => checkDraft(planning, each, after));
+  failOn(found.filter(({ severity }) => severity === undefined));
+  const warnings = warningsOf(planning, after, found);
   protectReferenced(planning, removed, new Set(saved.map((each) => each.uid)), known);
   const changes = [...removed.map((deletion) => plannedDeletion(deletion, known)), ...saved.map((each) => plannedSave(each, { before: world, after, known, set: request.set }))];
   if (planning.rules.lastAdminGone(world, after, planning.now)) throw refusal('access.last_admin');
-  return { changes, before: world, after, set: request.set };
+  return { changes, before: world, after, warnings, set: request.set };
 }
 
 interface Drafted {
@@ -156,6 +160,17 @@ function checkDraft({ kinds }: Planning, saved: Saved, after: World): FieldError
   const draft = { ...document, refs: (pointer: string) => saved.refs[pointer], isNew: saved.stored === null, secretsGiven: document.secrets.map((secret) => secret.pointer) };
   const errors = kinds.kinds.get(document.kind)!.check?.(draft, after) ?? [];
   return errors.map((error) => ({ ...error, pointer: error.pointer.startsWith('/tags') ? error.pointer : `/spec${error.pointer}`, document: document.index }));
+}
+
+const maxWarnings = 200;
+
+/** What they mention, besides the document itself, is told to those who may view it. */
+function warningsOf({ mayView }: Planning, after: World, found: readonly FieldError[]): FieldError[] {
+  const isTold = (uid: string): boolean => {
+    const entry = after.get(uid);
+    return entry !== undefined && mayView(entry);
+  };
+  return found.filter(({ severity, mentions }) => severity === 'warning' && (mentions === undefined || isTold(mentions))).slice(0, maxWarnings);
 }
 
 function failOn(errors: readonly FieldError[]): void {

@@ -105,7 +105,20 @@ const plannedChange = z.strictObject({
   fields: z.array(z.string()).describe('JSON Pointers of what changes'),
 });
 
+/** What was saved, or would be, and should be looked at. */
+export const saveWarning = z.strictObject({
+  document: z.number().int().describe('index into `documents`; 0 where there is one'),
+  pointer: z.string(),
+  code: z.string(),
+  message: z.string(),
+  suggestion: z.string().optional(),
+});
+export type SaveWarning = z.infer<typeof saveWarning>;
+
+export const savedView = resourceView.extend({ warnings: z.array(saveWarning).optional() });
+
 export const applyResult = z.strictObject({
   changes: z.array(plannedChange),
+  warnings: z.array(saveWarning),
   revision: z.number().int().describe('revision of the access facts once applied'),
 });

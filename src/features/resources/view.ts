@@ -1,8 +1,9 @@
 /** How a resource is shown: manifest fields plus what the server knows. */
 import { manifestKind } from '#kernel/kind.ts';
 import { accountScope, resourcePath } from '#kernel/scope.ts';
+import type { FieldError } from '#kernel/errors.ts';
 import type { Entry } from '#kernel/world.ts';
-import type { Manifest, ResourceView, ScopeName, StoredResource } from './schema.ts';
+import type { Manifest, ResourceView, SaveWarning, ScopeName, StoredResource } from './schema.ts';
 
 export function manifestOf(resource: StoredResource): Manifest {
   return {
@@ -27,6 +28,10 @@ export function viewOf(resource: StoredResource): ResourceView {
     updatedAt: resource.updatedAt.toISOString(),
     updatedBy: resource.updatedBy,
   };
+}
+
+export function warningOf({ document = 0, pointer, code = 'warning', message, suggestion }: FieldError): SaveWarning {
+  return { document, pointer, code, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
 /** CONTRACTS §4 rule 10: the name, and nothing else. */

@@ -24,9 +24,8 @@ export function accountFor(preset: Preset, claims: Claims, stated: Iterable<stri
   const expected = new Set([...registered, ...preset.claims.map(({ claim }) => claim), ...stated]);
   const known: string[] = [];
   const unknown: string[] = [];
-  const speaksOfClaims = preset.claims.some(({ claim }) => claim !== '/sub');
   for (const claim of leaves(claims, [], expected)) {
-    if (expected.has(claim) || !speaksOfClaims) known.push(claim);
+    if (expected.has(claim) || !speaksOfClaims(preset)) known.push(claim);
     else if (unknown.length < maxUnknown) unknown.push(claim.length <= maxShownCharacters ? claim : `${claim.slice(0, maxShownCharacters).toWellFormed()}…`);
   }
   const missing = preset.claims
@@ -35,9 +34,20 @@ export function accountFor(preset: Preset, claims: Claims, stated: Iterable<stri
   return { known, missing, unknown };
 }
 
+/** Registered, known to the preset, stated, or within or around what is; with a preset that knows no claims, anything. */
+export function isKnown(preset: Preset, claim: string, stated: Iterable<string> = []): boolean {
+  if (!speaksOfClaims(preset)) return true;
+  const expected = [...registered, ...preset.claims.map((known) => known.claim), ...stated];
+  return expected.some((known) => known === claim || claim.startsWith(`${known}/`) || known.startsWith(`${claim}/`));
+}
+
 /** Claims a token of this preset must have and does not. */
 export function requiredMissing(preset: Preset, claims: Claims): readonly string[] {
   return preset.claims.filter(({ claim, presence }) => presence === 'required' && isAbsent(readPointer(claims, claim))).map(({ claim }) => claim);
+}
+
+function speaksOfClaims(preset: Preset): boolean {
+  return preset.claims.some(({ claim }) => claim !== '/sub');
 }
 
 function isAbsent(value: unknown): boolean {

@@ -9,7 +9,7 @@ export const claimPointer = z.string().max(512).regex(pointerPattern, { error: '
 /** A bare name means the claim at the top of the token. */
 export const claimName = z.string().min(1).max(512).refine((text) => !text.startsWith('/') || pointerPattern.test(text), { error: 'must be a claim or a JSON Pointer such as `/project_id`' });
 
-const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()], { error: 'must be text, a number or true or false' });
+export const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()], { error: 'must be text, a number or true or false' });
 
 const comparison = {
   equals: scalar.optional(),

@@ -1,6 +1,7 @@
 /** The expression in CEL of a claim mapping, and-ed with `when`: what it may name and what it sees of a token. */
 import type { CelOutcome, CelVariables } from '#kernel/cel.ts';
 import { isCompiled, rememberCel } from '#kernel/cel.ts';
+import { pointerOf } from '#kernel/matcher.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -15,6 +16,14 @@ const words: CelVariables = {
 };
 
 export const compileClaimExpression = rememberCel(words, 2_000);
+
+/** JSON Pointers of the claims it reads, as far as they are written out; none of a text that is not taken. */
+export function celPointers(source: string): string[] {
+  const result = compileClaimExpression(source);
+  if (!isCompiled(result)) return [];
+  const registered: Readonly<Record<string, string>> = { issuer: '/iss', subject: '/sub', audience: '/aud' };
+  return result.reads.flatMap(({ path: [variable, ...names] }) => (variable === 'token' ? (registered[names[0]!] ?? []) : names.length === 0 ? [] : [pointerOf(names)]));
+}
 
 /** A text that was once saved and is not taken any more has no value for anybody. */
 export function claimExpressionOf(source: string): ClaimExpression {

@@ -6,6 +6,8 @@ import type { Draft, Given, Kind, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import { compileIssuer, inlineKeys } from './compile-issuer.ts';
+import { lintIssuer } from './lint/issuer-rules.ts';
+import { refusalsOf } from './lint/lint-mapping.ts';
 import { mutableScopeFaults } from './mapping-faults.ts';
 import type { ClaimMappingFacts, IssuerFacts, TrustedIssuerSpec } from './schema.ts';
 import { trustedIssuerSpec } from './schema.ts';
@@ -27,7 +29,7 @@ export function trustedIssuerKind({ kinds, publicUrl }: IssuerKindOptions): Kind
     version: 1,
     administers: true,
     facts: compileIssuer,
-    check: (draft, after) => [...twinFaults(draft, after), ...ownIssuerFaults(draft, publicUrl()), ...keyFaults(draft), ...redactionFaults(draft), ...mappingFaults(draft, after)],
+    check: (draft, after) => [...twinFaults(draft, after), ...ownIssuerFaults(draft, publicUrl()), ...keyFaults(draft), ...redactionFaults(draft), ...lintIssuer(draft.spec), ...mappingFaults(draft, after)],
     gives: (change) => newTrust(change, kinds()),
   };
 }
@@ -71,14 +73,18 @@ function redactionFaults(draft: Draft<TrustedIssuerSpec>): FieldError[] {
   });
 }
 
-/** A claim cannot stop being immutable while a mapping takes a scope from it. */
+/** A claim cannot stop being immutable while a mapping takes a scope from it, nor an issuer become what its mappings may not be of. */
 function mappingFaults(draft: Draft<TrustedIssuerSpec>, after: World): FieldError[] {
   const uid = after.find('trusted_issuer', draft.scope, draft.identifier)?.uid;
   const facts = compileIssuer(draft);
   return [...after.list('claim_mapping')].flatMap((mapping): FieldError[] => {
     const { issuerUid, spec } = mapping.facts as ClaimMappingFacts;
-    if (issuerUid !== uid || mutableScopeFaults(spec, facts).length === 0) return [];
-    return [{ pointer: '/immutableClaims', message: `the claim mapping \`${entryPath(mapping)}\` takes a scope from a claim that would no longer be immutable` }];
+    if (issuerUid !== uid || uid === undefined) return [];
+    const worse = refusalsOf({ draft: { scope: mapping.scope, identifier: mapping.identifier, spec, refs: () => undefined }, issuer: facts, issuerUid: uid, after });
+    return [
+      ...(mutableScopeFaults(spec, facts).length === 0 ? [] : [{ pointer: '/immutableClaims', message: `the claim mapping \`${entryPath(mapping)}\` takes a scope from a claim that would no longer be immutable` }]),
+      ...worse.map(({ code, message }) => ({ code, pointer: '', message: `the claim mapping \`${entryPath(mapping)}\` would be refused with it: ${message}` })),
+    ];
   });
 }
 

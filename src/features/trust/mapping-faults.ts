@@ -7,6 +7,7 @@ import { pointerOf } from '#kernel/matcher.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { depthOf, levelOf, parseScope } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { lintMapping } from './lint/lint-mapping.ts';
 import type { ClaimMappingSpec, GrantSpec, IssuerFacts } from './schema.ts';
 
 type MappingDraft = Draft<ClaimMappingSpec>;
@@ -15,6 +16,7 @@ export function mappingFaults(draft: MappingDraft, after: World, kinds: Kinds): 
   const issuer = entryOf(after, draft.refs('/issuer'), 'trusted_issuer');
   return [
     ...(issuer === undefined ? [] : mutableScopeFaults(draft.spec, issuer.facts as IssuerFacts)),
+    ...(issuer === undefined ? [] : lintMapping({ draft, issuer: issuer.facts as IssuerFacts, issuerUid: issuer.uid, after })),
     ...draft.spec.grants.flatMap((grant, i) => grantFaults({ draft, after, kinds }, grant, i)),
   ];
 }

@@ -33,6 +33,7 @@ import type { World } from '#kernel/world.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
 import type { Config } from '#platform/config.ts';
 import type { Database } from '#platform/database/database.ts';
+import type { Delivery } from '#platform/delivery.ts';
 import type { HttpServer } from '#platform/http/server.ts';
 import { createServer } from '#platform/http/server.ts';
 import { createCursors } from '#platform/http/cursor.ts';
@@ -108,9 +109,17 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
 /** The functions of expressions whose values are delivered to one attempt. */
 const deliveryWords = [getValue, getJwt, ...cloudFunctions];
 
+/** What stands behind them. */
+function deliveriesOf({ config, database, keyring, clock, outbound, randomness, metrics, publicUrl }: AppServices, issuerOf: (account: string) => string): readonly Delivery[] {
+  const mint = createMinter({ keyring, metrics, issuerOf, ownUrls: () => [publicUrl()], uid: randomness.uid });
+  return [
+    secretDelivery({ database, keyring }), jwtDelivery(mint),
+    ...cloudDeliveries({ mint, clock, outbound, endpoints: config.cloudEndpoint, firstPauseMs: 250 }),
+  ];
+}
+
 export function createApp(services: AppServices): App {
   const { config, database, clock, randomness, log, metrics, keyring } = services;
-  const ownUrls = (): readonly string[] => [services.publicUrl()];
   const kinds = createKinds(services.publicUrl);
   const functions = allFunctions(deliveryWords);
   const issuerOf = (account: string): string => `${services.publicUrl()}/accounts/${account}`;
@@ -135,13 +144,8 @@ export function createApp(services: AppServices): App {
     }),
   ];
   const account = accountDirectory(shared);
-  const mint = createMinter({ keyring, metrics, issuerOf, ownUrls, uid: randomness.uid });
-  const deliveries = [
-    secretDelivery(shared), jwtDelivery(mint),
-    ...cloudDeliveries({ mint, clock, outbound: services.outbound, endpoints: config.cloudEndpoint, firstPauseMs: 250 }),
-  ];
   const desk = createDesk({
-    ...shared, record, functions, deliveries, leaseMs: config.leaseMs, used: uses.used,
+    ...shared, record, functions, deliveries: deliveriesOf(services, issuerOf), leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
     credentialLives: async (accountId, id, now) => {
       const credential = await findById(database.read, accountId, id);
@@ -167,8 +171,7 @@ export function createApp(services: AppServices): App {
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
   );
-  const unranked = manifests.filter((manifest) => !(features as readonly string[]).includes(manifest.name));
-  assert(unranked.length === 0, `${unranked.map((manifest) => manifest.name).join(', ')} has no rank among the features`);
+  assertRanked(manifests);
   const recognisers = manifests.flatMap((manifest) => manifest.recognisers ?? []);
   const gate = createGate({ kinds, snapshots, account, record, refusals, uses, recognisers });
   const sweeps: BackgroundJob[] = [
@@ -199,6 +202,11 @@ export function createApp(services: AppServices): App {
       await uses.flush().catch((error: unknown) => log.warn({ because: String(error) }, 'what permissions were used for in the last seconds is lost'));
     },
   };
+}
+
+function assertRanked(manifests: readonly Manifest[]): void {
+  const unranked = manifests.filter((manifest) => !(features as readonly string[]).includes(manifest.name));
+  assert(unranked.length === 0, `${unranked.map((manifest) => manifest.name).join(', ')} has no rank among the features`);
 }
 
 function changeRules(kinds: Kinds): ChangeRules {

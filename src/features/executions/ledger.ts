@@ -112,7 +112,7 @@ async function rowsOf({ read }: Database, call: Call, { column, uid }: Of, { lim
 const working: ReadonlySet<string> = new Set(['leased', 'started']);
 
 /** A token's word is worth what its time and its attempt are. */
-export function fateOf({ status, expires_at: expiresAt }: { readonly status: string; readonly expires_at: Date }, now: Date): Token['fate'] {
+function fateOf({ status, expires_at: expiresAt }: { readonly status: string; readonly expires_at: Date }, now: Date): Token['fate'] {
   if (now >= expiresAt) return 'expired';
   return working.has(status) ? 'live' : 'ended';
 }

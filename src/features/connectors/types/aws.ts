@@ -4,7 +4,7 @@ import type { ConnectorType } from './words.ts';
 import { audience, mintPolicy, ttl, usableFrom } from './words.ts';
 
 /** Claims whose values are always fit to be tags: no names, which may hold what a tag may not. */
-export const sessionTagNames = [
+const sessionTagNames = [
   'account_id', 'organization_id', 'organization_uid', 'project_id', 'project_uid', 'pipeline_id', 'pipeline_uid', 'stage_id', 'stage_type', 'step_id',
   'step_type', 'connector_id', 'environment_id', 'environment_uid', 'environment_type', 'service_id', 'trigger_type', 'triggered_by_type', 'context',
 ] as const;

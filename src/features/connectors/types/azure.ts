@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
 import { audience, mintPolicy, ttl, usableFrom } from './words.ts';
 
-export const azureScope = z.string().max(512).regex(/^[\x21-\x7e]+\/\.default$/, { error: 'must be a resource with `/.default`, such as `https://management.azure.com/.default`' });
+const azureScope = z.string().max(512).regex(/^[\x21-\x7e]+\/\.default$/, { error: 'must be a resource with `/.default`, such as `https://management.azure.com/.default`' });
 
 /** Where each cloud signs in and is managed. */
 export const azureClouds = {

@@ -7,6 +7,7 @@ import { Rerun } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
 import { requiredMissing } from './account-for-claims.ts';
+import type { Catching } from './catch.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
 import type { Wish } from './ask-less.ts';
@@ -16,9 +17,12 @@ import { legible } from './label.ts';
 import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
 import { explainAll, matchAll } from './match.ts';
 import { proofOf } from './proof.ts';
+import type { RecordedClaims } from './recorded-claims.ts';
+import { redact } from './recorded-claims.ts';
 import type { RefusedExchanges } from './refused-exchanges.ts';
 import type { RecordedMapping } from './schema.ts';
 import type { SessionTokens } from './session-token.ts';
+import { keptClaims } from './session-claims.ts';
 import { inForceAt } from './sessions.ts';
 import { callerOf, principalOf, standingOf } from './standing.ts';
 import { isStorable } from './storable.ts';
@@ -29,11 +33,14 @@ import type { Use } from './used-once.ts';
 import { findUses, jtiHash, useNow } from './used-once.ts';
 import { readToken, verifyToken } from './verify.ts';
 import type { VerifiedToken } from './verify.ts';
+import type { Keyring } from '#platform/keyring.ts';
 import type { RateRule, Rates } from '#platform/http/limits.ts';
 import { subjectOf, workloadId } from './workload.ts';
 
 export interface ExchangeServices {
   readonly database: Database;
+  readonly keyring: Keyring;
+  readonly catching: Catching;
   readonly kinds: Kinds;
   readonly keys: IssuerKeys;
   readonly tokens: SessionTokens;
@@ -62,6 +69,8 @@ export interface Attempt {
   readonly tokenHash: Buffer;
   issuer?: TrustedIssuer;
   verified?: VerifiedToken;
+  /** What may be written of its claims. */
+  recorded?: RecordedClaims;
   subject?: string;
   outcomes?: readonly MappingOutcome[];
   use?: TokenUse;
@@ -82,11 +91,14 @@ export async function prepareSession(services: ExchangeServices, call: ExchangeC
   await services.refused.admit(call.address);
   const attempt: Attempt = { tokenHash: createHash('sha256').update(wanted.token).digest() };
   const ready = await exchange(services, call, wanted, attempt).catch(async (error: unknown) => {
-    throw error instanceof Refusal ? toldAs(wanted, await services.refused.record(call, attempt, error)) : error;
+    if (!(error instanceof Refusal)) throw error;
+    await services.catching.saw(call, attempt, error);
+    throw toldAs(wanted, await services.refused.record(call, attempt, error));
   });
   // A good token is good until it expires, and every exchange of it costs a signature and two rows.
   const workload = createHash('sha256').update(workloadId(ready.session.issuer, ready.session.subject)).digest('base64url');
   await services.rates.take(`exchange:${call.account.id}:${workload}`, services.callerRate);
+  await services.catching.saw(call, attempt, ready);
   return ready;
 }
 
@@ -100,12 +112,13 @@ async function exchange(services: ExchangeServices, call: ExchangeCall, wanted: 
   const issuer = (attempt.issuer = registeredIssuer(call, preview.unverifiedIssuer));
   const keys = await services.keys.keysFor({ accountId: call.account.id, ...issuer }, preview);
   const verified = (attempt.verified = await verifyToken(preview, issuer.facts.rules, keys, call.now));
+  const recorded = (attempt.recorded = redact(await services.keyring.digester(call.account.id), issuer.facts.redactClaims, verified.claims));
   const subject = (attempt.subject = knownSubject(issuer, verified));
   // RFC 7523 §3 wants a subject; an exchange takes what the issuer's subject is made of.
   if (wanted.isAssertion && verified.subject === undefined) throw tokenRefusal('subject', 'an assertion needs `sub`');
   const use: TokenUse = { atMs: call.now.getTime(), isBound: wanted.confirmation !== null, isDirect: wanted.isDirect };
   const { matches, once } = await unusedMatches(services, call, { issuer, verified, matches: matchingMappings(call, issuer, attempt, use) });
-  const session = newSession(call, { issuer, verified, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash, wanted });
+  const session = newSession(call, { issuer, verified, recorded, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash, wanted });
   refuseDead(services, call, session);
   return { ...(await ready(services, call, { ...session, less: askedLess(services, call, session, wanted.wish) }, matches)), once };
 }
@@ -156,6 +169,7 @@ async function unusedMatches({ database }: ExchangeServices, call: ExchangeCall,
 interface NewSession {
   readonly issuer: TrustedIssuer;
   readonly verified: VerifiedToken;
+  readonly recorded: RecordedClaims;
   readonly subject: string;
   readonly matches: readonly Match[];
   readonly proof: Proof;
@@ -175,15 +189,21 @@ function newSession(call: ExchangeCall, parts: NewSession): StoredSession {
   }));
   return {
     accountId: call.account.id, id: call.uid(), issuerUid: issuer.uid, issuer: issuer.facts.rules.issuer, subject,
-    label: labelOf(parts), claims: verified.claims, proof: parts.proof, mappings, tokenHash: parts.tokenHash, createdAt: call.now,
+    label: labelOf(parts), ...claimsOf(parts), proof: parts.proof, mappings, tokenHash: parts.tokenHash, createdAt: call.now,
     less: null, confirmation: parts.wanted.confirmation, isDirect: parts.wanted.isDirect,
     expiresAt: new Date(Math.max(...mappings.map(({ expiresAtMs }) => expiresAtMs))), revokedAt: null, revokedBy: null,
   };
 }
 
-function labelOf({ issuer, verified, subject, matches }: NewSession): string {
+function claimsOf({ verified, recorded, matches }: NewSession): Pick<StoredSession, 'claims' | 'recorded'> {
+  if (recorded.redacted.length === 0) return { claims: verified.claims, recorded: null };
+  const { claims, redacted } = recorded;
+  return { claims: keptClaims(verified.claims, recorded, matches.map(({ mapping }) => mapping.facts)), recorded: { claims, redacted } };
+}
+
+function labelOf({ issuer, recorded, subject, matches }: NewSession): string {
   const label = matches.map(({ mapping }) => mapping.facts.label).find((each) => each !== null);
-  return label?.(verified.claims) ?? legible(`${issuer.path}:${subject}`);
+  return label?.(recorded.claims) ?? legible(`${issuer.path}:${subject}`);
 }
 
 /** A mapping may match and yet grant nothing: its role is gone, or the scope a claim names does not exist. */
@@ -210,6 +230,14 @@ async function ready({ tokens }: ExchangeServices, call: ExchangeCall, session: 
   return { session, token, expiresInSeconds: Math.floor(expiresAtSeconds - call.now.getTime() / 1_000), mappings: matches.map(({ mapping }) => mapping) };
 }
 
+/** What was granted, short: of resources that are selected one by one only their kinds. */
+function grantsOf({ mappings }: StoredSession, uid: string): unknown {
+  const grants = mappings.find(({ mappingUid }) => mappingUid === uid)?.grants ?? [];
+  return grants.map(({ roleUid: role, scope, resourceGroupUid: resourceGroup, resources, includeChildScopes }) => ({
+    role, scope, includeChildScopes, ...(resourceGroup === undefined ? {} : { resourceGroup }), ...(resources === undefined ? {} : { resources: [...new Set(resources.map(({ type }) => type))] }),
+  }));
+}
+
 /** One transaction with the audit row. False when the token stands for a session already. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
 export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once }: ReadySession): Promise<boolean> {
   if (once !== null && (await useNow(tx, once.use, once.keepUntil)) < once.use.usedBy.length) throw new Rerun(call.revision);
@@ -219,10 +247,11 @@ export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' |
     actor: principalOf(session),
     session: session.id,
     resource: { kind: 'session', uid: session.id, path: session.id },
-    claims: session.claims,
+    claims: session.recorded?.claims ?? session.claims,
     detail: {
+      ...(session.recorded === null ? {} : { redacted: session.recorded.redacted }),
       issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,
-      mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path })),
+      mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path, grants: grantsOf(session, uid) })),
       ...(once === null ? {} : { usedOnceBy: once.use.usedBy }),
       ...(session.less === null ? {} : { scope: session.less.scope, authorizationDetails: session.less.details }),
       ...(session.confirmation === null ? {} : { confirmation: session.confirmation }),

@@ -10,9 +10,12 @@ import type { RateRule, Rates } from '#platform/http/limits.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import type { Outbound } from '#platform/outbound.ts';
+import { createCatching } from './catch.ts';
+import { sweepCaught } from './catch-store.ts';
 import { explainOperation } from './explain-operation.ts';
 import type { IssuerKindOptions } from './issuer-kind.ts';
 import { trustedIssuerKind } from './issuer-kind.ts';
+import { issuerOperations } from './issuer-operations.ts';
 import { createIssuerKeys } from './keys.ts';
 import { claimMappingKind } from './mapping-kind.ts';
 import { outsideRecogniser } from './direct.ts';
@@ -60,13 +63,16 @@ export function trustFeature(services: TrustServices): Manifest {
   const sessions = createSessions(services);
   const keys = createIssuerKeys(services);
   const refused = createRefusedExchanges(services);
-  const shared = { ...services, tokens, sessions, keys, refused, proofs: createProofs(services) };
+  const catching = createCatching(services);
+  const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services) };
   return {
     name: 'trust',
-    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared)],
+    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared)],
     recognisers: [sessionRecogniser(shared), outsideRecogniser(shared)],
     jobs: [
       { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },
+      { name: 'trust.catch', everyMs: 2_000, run: () => catching.reload() },
+      { name: 'trust.sweep_caught', everyMs: 60_000, run: () => sweepCaught(database, clock.now()) },
       { name: 'trust.sweep_used', everyMs: 600_000, run: (signal) => sweepUses(database, clock.now(), signal) },
     ],
   };

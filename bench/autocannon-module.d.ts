@@ -1,11 +1,21 @@
 /** The package brings no types; these are the parts of it that are used here. */
 declare module 'autocannon' {
+  interface Request {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string;
+  }
+
   interface Options {
     readonly url: string;
     readonly connections: number;
-    /** Seconds. */
-    readonly duration: number;
-    readonly requests: readonly { readonly method: string; readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly body: string }[];
+    /** Seconds; or `amount`, of all requests. */
+    readonly duration?: number;
+    readonly amount?: number;
+    readonly requests?: readonly Request[];
+    /** Called for each connection. */
+    readonly setupClient?: (client: { setRequests(requests: readonly Request[]): void }) => void;
   }
 
   interface Result {

@@ -26,15 +26,38 @@ export interface Rates {
 }
 
 /** POSTs these in turn over 32 connections for three seconds and counts the answers. One refusal spoils the run. */
-export async function postRates(server: { readonly url: string; readonly pid: number }, requests: readonly LoadRequest[]): Promise<Rates> {
-  const before = processorSeconds(server.pid);
-  const result = await autocannon({ url: server.url, connections, duration: seconds, requests: requests.map((one) => ({ method: 'POST', ...one })) });
-  const spent = processorSeconds(server.pid) - before;
+export function postRates(server: Loaded, requests: readonly LoadRequest[]): Promise<Rates> {
+  return rates(server, { connections, duration: seconds, requests: requests.map((one) => ({ method: 'POST', ...one })) });
+}
+
+/** POSTs each of these once, over as many connections as share them evenly, at most 32. */
+export function postOnce(server: Loaded, requests: readonly LoadRequest[]): Promise<Rates> {
+  const shares = Array.from({ length: connections }, (_, n) => connections - n).find((count) => requests.length % count === 0)!;
+  const share = requests.length / shares;
+  let from = 0;
+  return rates(server, {
+    connections: shares, amount: requests.length,
+    setupClient: (client) => {
+      client.setRequests(requests.slice(from, from + share).map((one) => ({ method: 'POST', ...one })));
+      from += share;
+    },
+  });
+}
+
+interface Loaded {
+  readonly url: string;
+  readonly pid: number;
+}
+
+async function rates({ url, pid }: Loaded, load: Omit<Parameters<typeof autocannon>[0], 'url'>): Promise<Rates> {
+  const before = processorSeconds(pid);
+  const result = await autocannon({ url, ...load });
+  const spent = processorSeconds(pid) - before;
   const { non2xx, errors, timeouts, statusCodeStats } = result;
   const { total } = result.requests;
   if (non2xx + errors + timeouts > 0) {
     const statuses = Object.entries(statusCodeStats).map(([status, { count }]) => `${count} × ${status}`).join(', ');
-    throw new Error(`${server.url} answered ${statuses}; ${errors} errors, ${timeouts} timeouts`);
+    throw new Error(`${url} answered ${statuses}; ${errors} errors, ${timeouts} timeouts`);
   }
   return { perSecond: total / result.duration, perProcessorSecond: total / spent };
 }

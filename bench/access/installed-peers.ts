@@ -11,7 +11,7 @@ const installMs = 120_000;
 
 /** Names of those that can be loaded. Each that cannot is said on standard error. */
 export async function installedPeers(): Promise<readonly string[]> {
-  if (!existsSync(join(folder, 'node_modules'))) await install();
+  await installPeers();
   const found: string[] = [];
   for (const name of peerNames) {
     await packages[name]().then(() => found.push(name), (error: unknown) => console.error(`access: ${name} is absent: ${firstLine(error)}`));
@@ -19,7 +19,9 @@ export async function installedPeers(): Promise<readonly string[]> {
   return found;
 }
 
-async function install(): Promise<void> {
+/** Installs them if nobody has. One that cannot be had is missed when it is used. */
+export async function installPeers(): Promise<void> {
+  if (existsSync(join(folder, 'node_modules'))) return;
   console.error('access: installing the peers with `npm ci` in bench/peers');
   await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder, timeout: installMs })
     .catch((error: unknown) => console.error(`access: the peers were not installed: ${firstLine(error)}`));

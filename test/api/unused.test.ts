@@ -139,6 +139,16 @@ describe('counts as use', () => {
     assert.deepEqual(await unused(`${checkout}/${group}`), without());
   });
 
+  test('what a user did, for a binding of all users of the place', async () => {
+    const [busy, idle] = ['platform/busy', 'platform/idle'] as const;
+    const everybody = (scope: string) => ({ kind: 'RoleBinding', scope, identifier: 'everybody', spec: { principal: { type: 'user_group', id: 'all_project_users' }, role: 'account.editor', resourceGroup: 'all_project_level_resources' } });
+    await server.apply([busy, idle].flatMap((scope) => [{ kind: 'Project', scope: 'platform', identifier: scope.slice('platform/'.length), spec: {} }, everybody(scope)]));
+    const [who] = [await somebody({ role: 'account.asker', scope: busy }), await somebody({ role: 'account.asker', scope: idle })];
+    assert.equal((await server.call({ method: 'GET', path: `${scopeApi(server, busy)}/services`, token: who.token })).status, 200);
+    assert.deepEqual([await unused(`${busy}/everybody`), await unused(`${idle}/everybody`)], [without('service.view'), without()]);
+    assert.equal((await all({ days: 30, limit: 200 })).find(({ path }) => path === `${idle}/everybody`)?.principal, 'user_group:all_project_users');
+  });
+
   test('what the session of a claim mapping did', async () => {
     await server.apply([only('ws_uses', { grants: [{ ...administers, role: 'editor' }] })]);
     const token = await world.exchangeAs('ws_uses');

@@ -115,8 +115,12 @@ export function readRemoteEnvironment(flags: { url?: string | undefined; account
   readonly account: string;
   readonly token: string | undefined;
 } {
-  const tokenFile = flags.tokenFile ?? environment['SALLYPORT_TOKEN_FILE'];
-  const token = tokenFile === undefined ? environment['SALLYPORT_TOKEN'] : readSecretFile(tokenFile);
+  const { SALLYPORT_TOKEN: given, SALLYPORT_TOKEN_FILE: file } = environment;
+  if (flags.tokenFile === undefined && given !== undefined && file !== undefined) {
+    throw refusal('config.invalid', { say: 'SALLYPORT_TOKEN and SALLYPORT_TOKEN_FILE are both set, and nobody can tell which is meant; unset one' });
+  }
+  const tokenFile = flags.tokenFile ?? file;
+  const token = tokenFile === undefined ? given : readSecretFile(tokenFile);
   return {
     url: (flags.url ?? environment['SALLYPORT_URL'] ?? 'http://127.0.0.1:8420').replace(/\/+$/, ''),
     account: flags.account ?? environment['SALLYPORT_ACCOUNT'] ?? 'default',

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { readRemoteEnvironment } from '#platform/config.ts';
 import { UsageError } from './command-line.ts';
 import type { CommandInput } from './command-line.ts';
 import { connect, remote } from './remote-command.ts';
@@ -101,4 +102,22 @@ test('a command that needs no token of ours sends none, and does not look for on
   await ask(true).run(input(token('stale')));
   assert.equal(authorization, undefined);
   await ask(true).run(input(join(directory, 'nothing')));
+});
+
+describe('where the token is from', () => {
+  const rows: readonly (readonly [says: string, environment: Record<string, string>, flag: boolean, expected: string | RegExp])[] = [
+    ['the variable', { SALLYPORT_TOKEN: 'v' }, false, 'v'],
+    ['the file a variable names', { SALLYPORT_TOKEN_FILE: 'FILE' }, false, 'in the file'],
+    ['neither, when both variables are set', { SALLYPORT_TOKEN: 'v', SALLYPORT_TOKEN_FILE: 'FILE' }, false, /are both set/],
+    ['the flag, whatever variables are set', { SALLYPORT_TOKEN: 'v', SALLYPORT_TOKEN_FILE: '/nothing' }, true, 'in the file'],
+  ];
+  for (const [says, environment, flag, expected] of rows) {
+    test(says, () => {
+      const file = token('in the file');
+      const variables = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value.replace('FILE', file)]));
+      const read = () => readRemoteEnvironment(flag ? { tokenFile: file } : {}, variables).token;
+      if (expected instanceof RegExp) assert.throws(read, { code: 'config.invalid', message: expected });
+      else assert.equal(read(), expected);
+    });
+  }
 });

@@ -16,8 +16,13 @@ export function kindsPage(kinds: Kinds): string {
     `## Things without documents\n\nThey have permissions too. What they are is told by the operations in [openapi.json](openapi.json).\n\n| noun | levels | permissions |\n|---|---|---|\n${nouns.map(nounRow).join('\n')}\n`,
     `## Words of what comes later\n\nRoles can name these permissions already. Nothing asks for them yet.\n\n| noun | levels | permissions |\n|---|---|---|\n${announced.map(nounRow).join('\n')}\n`,
     rolesSection(kinds),
-    `## Built-in resource groups\n\nTheir scope is that of the binding or grant that names them.\n\n${builtins('resource_group').map(({ identifier, name }) => `- \`${identifier}\`: ${name}`).join('\n')}\n`,
+    `## Built-in resource groups\n\nTheir scope is that of the binding or grant that names them.\n\n${namesOf('resource_group')}\n`,
+    `## Built-in user groups\n\nTheir users are those of the account, organization or project that the binding that names them is in\n([access.md](access.md#all-users-of-a-scope)).\n\n${namesOf('user_group')}\n`,
   ].join('\n');
+}
+
+function namesOf(kind: string): string {
+  return builtins(kind).map(({ identifier, name }) => `- \`${identifier}\`: ${name}`).join('\n');
 }
 
 const head = `<!-- Derived from the kind records by \`npm run derive\`. Do not edit. -->

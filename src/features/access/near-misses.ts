@@ -43,7 +43,10 @@ function changedMapping(way: Way, asked: Asked): readonly Miss[] | null {
   return [{ reason, progress: one === undefined ? 0 : 3 * fits }];
 }
 
-/** Those with the permission come before those without. Disabled and expired bindings count only if all else fits. */
+/**
+ * Those with the permission come before those without. Disabled and expired bindings count only if all else fits. No two
+ * codes are as near as each other, so which is told first does not depend on the order of bindings.
+ */
 function missOf(grant: Grant, asked: Asked, way: Way): Miss | null {
   if (!isStillMember(grant, asked.nowMs)) return null;
   const place = placeMiss(grant, asked, way);
@@ -51,12 +54,12 @@ function missOf(grant: Grant, asked: Asked, way: Way): Miss | null {
   const gone = grant.disabled || (grant.expiresAtMs !== null && asked.nowMs >= grant.expiresAtMs);
   if (gone) {
     if (!has || place.code !== null) return null;
-    return { reason: reasonOf(grant, grant.disabled ? 'binding_disabled' : 'binding_expired'), progress: 3 * fits };
+    return { reason: reasonOf(grant, grant.disabled ? 'binding_disabled' : 'binding_expired'), progress: 3 * fits - (grant.disabled ? 0 : 1) };
   }
   if (!has) return { reason: reasonOf(grant, 'permission_not_in_role'), progress: place.progress };
   if (place.code === null) return null;
   const reason = reasonOf(grant, place.code);
-  return { reason: place.condition === undefined ? reason : { ...reason, condition: place.condition }, progress: fits + place.progress };
+  return { reason: place.condition === undefined ? reason : { ...reason, condition: place.condition }, progress: fits + 1 + place.progress };
 }
 
 function placeMiss(grant: Grant, asked: Asked, way: Way): PlaceMiss {

@@ -123,7 +123,8 @@ export type GrantSpec = z.infer<typeof grant>;
 
 export const claimMappingSpec = z.strictObject({
   issuer: ref('trusted_issuer'),
-  when: z.array(condition).min(1, { error: 'must have a condition: a mapping without one would match everybody' }).max(50),
+  when: z.array(condition).max(50).meta({ minItems: 1 })
+    .refine((list) => list.length > 0, { error: 'must have a condition: a mapping without one would match everybody', params: { code: 'lint.no_condition' } }),
   condition: expressionText(compileClaimExpression).optional().describe('an expression in CEL about `claims` and `token`; it must hold too'),
   grants: z.array(grant).max(50),
   session: z

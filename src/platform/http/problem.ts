@@ -101,7 +101,8 @@ function issueErrors(issue: z.core.$ZodIssue, schema: z.ZodType, prefix: readonl
     const best = branches.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
     if (best !== undefined) return best.flatMap((inner) => issueErrors(inner, schema, path));
   }
-  return [{ pointer: pointerOf(path), message: issue.message.charAt(0).toLowerCase() + issue.message.slice(1) }];
+  const name: unknown = issue.code === 'custom' ? issue.params?.['code'] : undefined;
+  return [{ pointer: pointerOf(path), message: issue.message.charAt(0).toLowerCase() + issue.message.slice(1), ...(typeof name === 'string' ? { code: name } : {}) }];
 }
 
 function depth(issues: readonly z.core.$ZodIssue[]): number {

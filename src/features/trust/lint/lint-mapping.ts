@@ -4,19 +4,19 @@ import type { ClaimMappingSpec, IssuerFacts } from '#features/trust/schema.ts';
 import type { Draft } from '#kernel/kind.ts';
 import type { World } from '#kernel/world.ts';
 import { contexts } from './contexts.ts';
+import { everybody } from './everybody.ts';
 import { expressionTypes } from './expression-types.ts';
 import type { Finding, MappingLint, MappingRule } from './finding.ts';
 import { mutableNames, subOnly } from './names.ts';
 import { neverMatches } from './never-matches.ts';
-import { noCondition } from './no-condition.ts';
 import { shadowed } from './shadowed.ts';
 import { sharedIssuer } from './shared-issuer.ts';
 import { tenantGlob } from './tenant-glob.ts';
 import { unknownClaims } from './unknown-claims.ts';
 
 /** What refuses does so on account of the issuer alone, so a change of the issuer asks it of its mappings again. */
-const refusing: readonly MappingRule[] = [sharedIssuer, tenantGlob, noCondition, neverMatches, expressionTypes];
-const warning: readonly MappingRule[] = [mutableNames, subOnly, shadowed, contexts, unknownClaims];
+const refusing: readonly MappingRule[] = [sharedIssuer, tenantGlob, neverMatches, expressionTypes];
+const warning: readonly MappingRule[] = [everybody, mutableNames, subOnly, shadowed, contexts, unknownClaims];
 
 const maxFindings = 50;
 

@@ -45,6 +45,7 @@ describe('a file that is not there, or not what it should be, is named by', { co
     [['mask', '--secrets', absent], 1, `\`${absent}\` is not there`],
     [['mask', '--secrets', note], 1, `\`${note}\`: the secrets file is not JSON`],
     [['token', 'exchange', '--token-file', absent], 1, `\`${absent}\` is not there`],
+    [['serve', '--port', '0', '--no-runner', '--data', '/proc/sallyport/data'], 4, 'the data directory `/proc/sallyport/data` cannot be used'],
     [['apply', '--file', absent], 2, `\`${absent}\` does not exist`],
   ];
   for (const [args, code, says] of rows) {

@@ -1,5 +1,6 @@
-import { chmod, chown, mkdir, open, readdir, realpath, stat } from 'node:fs/promises';
+import { chmod, chown, open, readdir, realpath, stat } from 'node:fs/promises';
 import { refusal } from '#kernel/errors.ts';
+import { makeDirectory } from '#platform/make-directory.ts';
 
 /** PostgreSQL cuts paths at 1023 bytes (MAXPGPATH); this leaves room for its longest file name below the directory. */
 const maxPathBytes = 800;
@@ -11,7 +12,7 @@ const maxPathBytes = 800;
  */
 export async function takeDataDirectory(directory: string): Promise<string> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const path = await realpath(directory);
     if (Buffer.byteLength(path) > maxPathBytes) throw unusable(directory, `its path is longer than ${maxPathBytes} bytes`);
     const { mode, uid } = await stat(path);

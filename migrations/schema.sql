@@ -182,6 +182,22 @@ create table execution_event (
   at timestamp(3) with time zone not null,
   constraint execution_event_pkey PRIMARY KEY (account_id, execution_id, seq)
 );
+create table id_drift (
+  account_id uuid not null,
+  issuer_uid uuid not null,
+  pin bytea not null,
+  tenant text not null,
+  claim text not null,
+  name text not null,
+  id text not null,
+  first_seen timestamp(3) with time zone not null,
+  accepted_at timestamp(3) with time zone,
+  accepted_by text,
+  other_id text,
+  other_seen timestamp(3) with time zone,
+  refused bigint default 0 not null,
+  constraint id_drift_pkey PRIMARY KEY (account_id, issuer_uid, pin)
+);
 create table idempotency (
   account_id uuid not null,
   caller text not null,
@@ -474,6 +490,7 @@ alter table data_key add constraint data_key_account_id_fkey FOREIGN KEY (accoun
 alter table data_key add constraint data_key_root_key_id_fkey FOREIGN KEY (root_key_id) REFERENCES root_key(id);
 alter table execution add constraint execution_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table execution_event add constraint execution_event_account_id_execution_id_fkey FOREIGN KEY (account_id, execution_id) REFERENCES execution(account_id, id);
+alter table id_drift add constraint id_drift_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table issuer_catch add constraint issuer_catch_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table issuer_keys add constraint issuer_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
 alter table mapping_version add constraint mapping_version_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id);
@@ -504,6 +521,7 @@ grant delete, insert, select, update on
   data_key,
   execution,
   execution_event,
+  id_drift,
   idempotency,
   issuer_catch,
   issuer_keys,

@@ -63,6 +63,10 @@ export interface Tables {
   caught_token: { account_id: string; issuer_uid: string; id: string; at: Date; outcome: string; claims: Json; detail: Json; keep_until: Date };
   mapping_version: { account_id: string; mapping_uid: string; version: number; path: string; spec: Json; seen_at: Date };
   issuer_keys: { account_id: string; issuer_uid: string; source: string; jwks: Bytes; fetched_at: Date };
+  id_drift: {
+    account_id: string; issuer_uid: string; pin: Bytes; tenant: string; claim: string; name: string; id: string; first_seen: Date;
+    accepted_at: Date | null; accepted_by: string | null; other_id: string | null; other_seen: Date | null; refused: Generated<number>;
+  };
   minted_token: {
     account_id: string; id: string; connector_uid: string; execution_id: string; attempt_id: string; audience: string; subject: string;
     claims: Json; issued_at: Date; expires_at: Date;

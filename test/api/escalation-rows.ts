@@ -198,11 +198,19 @@ const impersonation: readonly Asked[] = [
 ];
 
 const registers = (scope: string) => ({ ask: post((api) => `${api}${scope}/runner-registrations`, {}), action: 'runner_registration.create' });
-const runners: readonly Asked[] = [
+const runners: readonly (Applied | Asked)[] = [
   { how: 'a runner of the account', ...registers('') },
   { how: 'a runner of an org', ...registers('/orgs/payments') },
   { how: 'a runner of a project', ...registers('/orgs/payments/projects/checkout') },
+  { how: 'a connector that sends tokens somewhere', documents: [vault('https://mallory.example')], at: '/spec/address' },
+  { how: 'a connector of a project that does', documents: [vault('https://mallory.example', 'payments/checkout')], at: '/spec/address' },
+  { how: 'another place for a connector to send them', documents: [{ ...vault('https://mallory.example'), identifier: 'vault' }], at: '/spec/address' },
+  { how: 'another kind of connector in place of one that sends nothing', documents: [{ ...vault('https://mallory.example'), identifier: 'partner' }], at: '/spec/address' },
 ];
+
+function vault(address: string, scope?: string): Document {
+  return doc('Connector', 'new', { type: 'vault_jwt', address, role: 'deploys' }, scope);
+}
 
 const tags = (values: Record<string, string>) => ({ tags: values });
 const me = (name: string, changes: { readonly tags?: Record<string, string>; readonly email?: string }): Document => doc('User', name, { email: changes.email ?? `${name}@example.com` }, undefined, { tags: changes.tags ?? {} });
@@ -231,6 +239,6 @@ export const rows: readonly Row[] = [
   { write: 'an issuer’s keys, issuer, audience, algorithms', attempts: trust },
   { write: 'a credential of another principal', attempts: credentials },
   { write: 'impersonation', attempts: impersonation },
-  { write: 'runner registration', attempts: runners },
+  { write: 'runner registration, connector endpoint', attempts: runners },
   { write: 'a governed tag or attribute', attempts: governed },
 ];

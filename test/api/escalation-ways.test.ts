@@ -12,6 +12,7 @@ import type { Document, Peopled } from './escalation-world.ts';
 import {
   account, applyAs, arrange, binding, clerkPermissions, connector, doc, granted, group, issuer, leftBehind, mapping, members, peopled, resources, secret, tokenFor, user,
 } from './escalation-world.ts';
+import { pipeline, step } from './runs.ts';
 
 let server: TestServer;
 let place: Peopled;
@@ -314,6 +315,21 @@ describe('a credential that may not administer', () => {
     const { token } = made.body as { token: string };
     await inVain(() => save([doc('Role', 'new', { level: 'account', permissions: [] })], token), 403, 'access.administer');
     await inVain(() => call('POST', 'api-tokens', token, { name: 'mine', ttl: '1m' }), 403, 'access.denied');
+  });
+});
+
+describe('what does not exist gives nothing', () => {
+  test('no operation sets a password, a second factor or an identity link of another', () => {
+    const about = server.app.operations.map(({ name }) => name).filter((name) => /password|factor|totp|webauthn|passkey|identit/.test(name));
+    assert.deepEqual(about, [], 'each of these takes all that the principal holds, and a row among the attempts');
+  });
+
+  test('no kind is a secret manager, and no document says as whom it runs', async () => {
+    assert.equal(server.app.kinds.kinds.has('secret_manager'), false, 'bringing one takes `secret.access` and `connector.access`, and a row among the attempts');
+    const { spec } = pipeline('runs_as', { build: [step('hello')] }) as { spec: object };
+    for (const more of [{ runAs: user('victim') }, { pipeline: { ...(spec as { pipeline: object }).pipeline, runAs: user('victim') } }]) {
+      await inVain(() => save([doc('Pipeline', 'runs_as', { ...spec, ...more }, 'payments/checkout')], place.adminToken), 400, 'request.invalid');
+    }
   });
 });
 

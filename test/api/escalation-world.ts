@@ -140,6 +140,7 @@ const world: readonly Document[] = [
   mapping({ grants: [], mayAdminister: false }, 'empty'),
   resources('payments_group', { scopes: [{ scope: 'payments' }], resources: [{ type: 'secret', identifiers: ['nothing'] }] }),
   connector('partner', ['payments/checkout']),
+  doc('Connector', 'vault', { type: 'vault_jwt', address: 'https://vault.example', role: 'deploys' }),
 ];
 
 export async function applyAs(place: Place, documents: readonly Document[], token: string, more: object = {}, door: 'apply' | 'plan' = 'apply'): Promise<RemoteAnswer> {

@@ -27,6 +27,12 @@ function answer(built: BuiltWorld, asked: Case): CaseAnswer {
   };
 }
 
+it('every numbered rule of a decision has a table', () => {
+  const abouts = files.map((name) => readCaseFile(new URL(name, folder).pathname).about);
+  const numbers = abouts.flatMap((about) => /^rules? ([\d, and]+)/.exec(about)?.[1]?.match(/\d+/g) ?? []);
+  assert.deepEqual([...new Set(numbers.map(Number))].sort((a, b) => a - b), Array.from({ length: 13 }, (_, i) => i + 1));
+});
+
 for (const name of files) {
   const file = readCaseFile(new URL(name, folder).pathname);
   describe(`${name}: ${file.about}`, () => {

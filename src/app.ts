@@ -21,7 +21,7 @@ import type { AttemptDesk } from '#features/runners/schema.ts';
 import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import { manifestBody } from '#features/resources/schema.ts';
 import { accountDirectory, tenancy } from '#features/tenancy/feature.ts';
-import { trust, trustFeature } from '#features/trust/feature.ts';
+import { sessionStands, trust, trustFeature } from '#features/trust/feature.ts';
 import type { UseRecorder } from '#features/usage/feature.ts';
 import { createUseRecorder, usageFeature } from '#features/usage/feature.ts';
 import { assert } from '#kernel/errors.ts';
@@ -147,7 +147,8 @@ export function createApp(services: AppServices): App {
   const desk = createDesk({
     ...shared, record, functions, deliveries: deliveriesOf(services, issuerOf), leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
-    credentialLives: async (accountId, id, now) => {
+    credentialLives: async (accountId, { kind, id }, now) => {
+      if (kind === 'session') return sessionStands(database.read, accountId, id);
       const credential = await findById(database.read, accountId, id);
       return credential !== null && credential.revokedAt === null && (credential.expiresAt === null || credential.expiresAt > now);
     },
@@ -164,6 +165,7 @@ export function createApp(services: AppServices): App {
     trustFeature({
       ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
+      issuerRate: { perSecond: config.exchangesPerSecond, burst: 5 * config.exchangesPerSecond },
     }),
     questionsFeature({ ...shared, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     usageFeature({ ...shared, uses }),

@@ -33,6 +33,7 @@ const settings = z.strictObject({
   maxConnections: z.coerce.number().int().min(2).max(500).default(20).describe('connections to the database per node'),
   requestsPerSecond: z.coerce.number().int().min(1).max(1_000_000).default(200).describe('per caller'),
   requestBurst: z.coerce.number().int().min(1).max(1_000_000).default(1_000).describe('per caller'),
+  exchangesPerSecond: z.coerce.number().int().min(1).max(100_000).default(500).describe('exchanges of one issuer; five times as many at once, and of an account four times as many'),
   refusedExchangesPerMinute: z.coerce.number().int().min(1).max(1_000_000).default(300).describe('per address'),
   refusedCredentialsPerMinute: z.coerce.number().int().min(1).max(1_000_000).default(300).describe('missing or not accepted, per address; beyond it only callers this node knows are let in from there'),
   maxInFlight: z.coerce.number().int().min(1).max(100_000).default(1_000).describe('requests worked on at the same time'),

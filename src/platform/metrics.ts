@@ -13,6 +13,9 @@ export interface Metrics {
   readonly auditPending: Gauge;
   readonly exchanges: Counter<'outcome'>;
   readonly mints: Counter<'outcome'>;
+  /** From a revocation to when this node, which has the session in use, sees it. */
+  readonly revocationSeconds: Histogram;
+  readonly keyFetches: Counter<'outcome'>;
 }
 
 export function createMetrics(): Metrics {
@@ -43,6 +46,8 @@ export function createMetrics(): Metrics {
     accessLagSeconds: new Gauge({ name: 'sallyport_access_confirmed_age_seconds', help: 'age of the last confirmation that the access facts are current', registers }),
     auditPending: new Gauge({ name: 'sallyport_audit_pending', help: 'committed audit rows that waited for a number when the sequencer last looked', registers }),
     exchanges: new Counter({ name: 'sallyport_exchanges_total', help: 'token exchanges', labelNames: ['outcome'], registers }),
+    revocationSeconds: new Histogram({ name: 'sallyport_revocation_seen_seconds', help: 'from the revocation of a session in use here to when this node saw it', registers, buckets: [0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 5] }),
+    keyFetches: new Counter({ name: 'sallyport_issuer_key_fetches_total', help: 'key sets asked of issuers', labelNames: ['outcome'], registers }),
     mints: new Counter({ name: 'sallyport_mints_total', help: 'minted tokens', labelNames: ['outcome'], registers }),
   };
 }

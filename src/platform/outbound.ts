@@ -33,6 +33,8 @@ export interface OutboundRequest extends AnswerLimits {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
+  /** PEM certificates of the only authorities to believe for this call; absent = those of the system. */
+  readonly ca?: string;
   /** For all of it: resolving, connecting, sending, receiving. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -77,7 +79,7 @@ export function createOutbound(settings: OutboundSettings): Outbound {
       try {
         const found = literalAddress(target) ?? await unlessAborted(signal, resolve(target.host));
         const addresses = checkAddresses(target, found);
-        return await send({ target, addresses, headers, options, signal, trust });
+        return await send({ target, addresses, headers, options, signal, trust: options.ca === undefined ? trust : trustOnly(options.ca) });
       } catch (error) {
         if (error instanceof Refusal) throw error;
         const because = signal.aborted ? stopReason(late.signal, door.signal) : describe(error);
@@ -174,6 +176,14 @@ function readHeaders({ headers = {}, accept }: OutboundRequest): Readonly<Record
 async function resolveBySystem(host: string): Promise<readonly string[]> {
   const found = await lookupHost(host, { all: true, order: 'verbatim' });
   return found.map(({ address }) => address);
+}
+
+function trustOnly(ca: string): SecureContext {
+  try {
+    return createSecureContext({ ca, minVersion: 'TLSv1.2' });
+  } catch {
+    throw refusal('outbound.refused', { because: 'the certificate authorities given for it cannot be read' });
+  }
 }
 
 function trustAlso(extraCa: string): SecureContext {

@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import type { CommandRecord } from './command-line.ts';
 import { UsageError, table } from './command-line.ts';
 import { accessCommands } from './access-commands.ts';
+import { sessionCommands } from './session-commands.ts';
 import { auditColumns } from './audit-columns.ts';
 import { changeCommands } from './change-commands.ts';
 import { executionCommands } from './execution-commands.ts';
@@ -25,7 +26,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...audits];
+  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...sessionCommands, ...audits];
 }
 
 function kindNamed(parts: CliParts, text: string): string {
@@ -162,7 +163,11 @@ const tokens: CommandRecord[] = [
   remote({
     name: 'token exchange',
     summary: 'trade the OIDC token of an outside system for a session; prints the session token',
-    options: [{ flags: '--token-file <file>', help: 'file with the outside token; none of ours is needed', required: true }],
+    options: [
+      { flags: '--token-file <file>', help: 'file with the outside token; none of ours is needed', required: true },
+      { flags: '--scope <permissions>', help: 'permissions to be held to, with blanks between them' },
+      { flags: '--details <json>', help: 'JSON array of `sallyport_grant` to be held to (RFC 9396)' },
+    ],
     data: true,
     anonymous: true,
     run: async (server, { options, terminal, json }) => {
@@ -170,6 +175,8 @@ const tokens: CommandRecord[] = [
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
         subject_token: (await readFile(String(options['tokenFile']), 'utf8')).trim(),
         subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        ...(options['scope'] === undefined ? {} : { scope: String(options['scope']) }),
+        ...(options['details'] === undefined ? {} : { authorization_details: String(options['details']) }),
       };
       if (form.subject_token === '') throw new UsageError(`\`${String(options['tokenFile'])}\` is empty`);
       const answer = (await server.call({ method: 'POST', path: `/accounts/${server.account}/oauth/token`, form }).catch((error: unknown) => {

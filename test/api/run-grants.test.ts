@@ -135,11 +135,21 @@ describe('what a running execution wants next is decided by what there is then',
   });
 });
 
+const revoke = async (selector: Readonly<Record<string, string>>): Promise<void> => {
+  const answer = await server.call({ method: 'POST', path: `${server.api}/sessions:revoke`, body: selector });
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+};
+
 describe('a run of a workload', () => {
   const grants = [{ role: 'project_admin', scope: checkout, resourceGroup: 'all_project_level_resources' }];
   const changes: [says: string, name: string, change: () => Promise<unknown>, status: string][] = [
     ['goes on when its session is over', 'over', async () => server.clock.advance(3_600_000), 'Success'],
     ['goes on when its mapping gives more than before', 'wider', () => server.apply([only('wider', { grants: [...grants, { ...grants[0], scope: 'payments/refunds' }] })]), 'Success'],
+    ['stops when its session is revoked', 'revoked', () => revoke({ mapping: 'revoked' }), 'Failed'],
+    ['stops when its subject is revoked, though its session is over', 'revoked_late', async () => {
+      server.clock.advance(3_600_000);
+      await revoke({ mapping: 'revoked_late' });
+    }, 'Failed'],
     ['stops when its mapping gives less', 'less', () => server.apply([only('less', { grants: [{ ...grants[0], scope: 'payments/refunds' }] })]), 'Failed'],
     ['stops when its mapping asks for more', 'stricter', () => server.apply([only('stricter', { when: [{ claim: '/terraform_workspace_id', equals: 'nobody' }] })]), 'Failed'],
     ['stops when its mapping is gone', 'gone', () => remove('claim-mappings/gone', '/'), 'Failed'],

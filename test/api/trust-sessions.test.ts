@@ -183,6 +183,9 @@ describe('ending sessions', () => {
     assert.equal(await world.may(token, 'pipeline.edit', 'payments/checkout/recover', other), true);
     await server.call({ method: 'DELETE', path: `${server.api}/sessions/${id}` });
     await until(async () => (await world.may(token, 'pipeline.edit', 'payments/checkout/recover', other)) === 401, 'the other node sees it', { patienceMs: 1_000 });
+    const metrics = String((await other.call({ method: 'GET', path: '/metrics' })).body);
+    assert.match(metrics, /^sallyport_revocation_seen_seconds_count 1$/m);
+    assert.match(metrics, /^sallyport_revocation_seen_seconds_bucket\{le="1"\} 1$/m, 'how long it took is counted, and it was within a second');
   });
 
   test('needs exactly one selector', async () => {

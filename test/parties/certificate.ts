@@ -27,7 +27,8 @@ export function selfSignedCertificate(hosts: readonly string[]): ServerCertifica
   const content = der(0x30, der(0xa0, der(0x02, Buffer.of(2))), der(0x02, serial), algorithm, name, validity, name,
     publicKey.export({ type: 'spki', format: 'der' }), extensions);
   const signature = der(0x03, Buffer.of(0), sign('sha256', content, privateKey));
-  const body = der(0x30, content, algorithm, signature).toString('base64').replace(/.{64}/g, '$&\n');
+  // Lines of 64, and no empty one at the end, which ends a certificate for some readers.
+  const body = der(0x30, content, algorithm, signature).toString('base64').match(/.{1,64}/g)!.join('\n');
   return {
     certificatePem: `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`,
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),

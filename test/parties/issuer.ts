@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import type { IssuerKey } from './tokens.ts';
 import { issue, issuerKey } from './tokens.ts';
 
@@ -11,7 +12,11 @@ export type Trick =
   | { readonly kind: 'redirect'; readonly to: string }
   | { readonly kind: 'bytes'; readonly body: string | Buffer; readonly type?: string }
   /** Never answers. */
-  | { readonly kind: 'silence' };
+  | { readonly kind: 'silence' }
+  /** A byte now and then, for ever. */
+  | { readonly kind: 'drip'; readonly everyMs: number }
+  /** So many bytes of a document that has not ended, as fast as they are taken. */
+  | { readonly kind: 'flood'; readonly bytes: number };
 
 export interface TestIssuer {
   /** Also its origin; no trailing slash. */
@@ -114,6 +119,24 @@ function play(response: ServerResponse, trick: Trick): void {
   if (trick.kind === 'status') response.writeHead(trick.status).end();
   else if (trick.kind === 'redirect') response.writeHead(302, { location: trick.to }).end();
   else if (trick.kind === 'bytes') response.writeHead(200, { 'content-type': trick.type ?? 'application/json' }).end(trick.body);
+  else if (trick.kind === 'drip') drip(response, trick.everyMs);
+  else if (trick.kind === 'flood') flood(response, trick.bytes);
+}
+
+function drip(response: ServerResponse, everyMs: number): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const timer = setInterval(() => response.write(' '), everyMs);
+  response.on('close', () => clearInterval(timer));
+}
+
+function flood(response: ServerResponse, bytes: number): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  Readable.from(chunks(bytes)).pipe(response);
+}
+
+function* chunks(bytes: number): Generator<Buffer> {
+  yield Buffer.from('{"keys":[],"x":"');
+  for (let left = bytes; left > 0; left -= 65_536) yield Buffer.alloc(Math.min(left, 65_536), 'x');
 }
 
 function json(response: ServerResponse, body: unknown): void {

@@ -17,8 +17,8 @@ interface StoredGrant {
 
 export interface GrantServices {
   readonly keyring: Keyring;
-  /** Whether a credential is neither revoked nor over. */
-  readonly credentialLives: (accountId: string, credentialId: string, now: Date) => Promise<boolean>;
+  /** Whether a credential is neither revoked nor, unless it is a session, over. */
+  readonly credentialLives: (accountId: string, credential: Caller['credential'], now: Date) => Promise<boolean>;
 }
 
 function context(executionId: string): string {
@@ -35,8 +35,10 @@ export async function sealGrant({ keyring }: Pick<GrantServices, 'keyring'>, exe
 export async function openGrant(services: GrantServices, { accountId, executionId }: Place, sealed: Uint8Array, now: Date): Promise<Caller> {
   const grant = JSON.parse((await services.keyring.open(accountId, context(executionId), sealed)).toString('utf8')) as StoredGrant;
   const { principal, credential, workload } = grant;
-  // A principal of the system is nothing but its credential, and no binding of it can be removed.
-  const ended = principal.type === 'system' && !(await services.credentialLives(accountId, credential.id, now));
+  // A principal of the system is nothing but its credential, and no binding of it can be removed; whoever revokes a session
+  // means what it started too.
+  const isItsCredential = principal.type === 'system' || credential.kind === 'session';
+  const ended = isItsCredential && !(await services.credentialLives(accountId, credential, now));
   return {
     accountId,
     principal,

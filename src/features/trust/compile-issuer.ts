@@ -50,8 +50,9 @@ function compileKeySource({ issuer, keys }: TrustedIssuerSpec): KeySource {
     const set = inlineKeys(keys.jwks);
     return { from: 'inline', set: 'because' in set ? null : set, fingerprint };
   }
-  if (keys.jwksUri !== undefined) return { from: 'jwks', url: keys.jwksUri, fingerprint };
-  return { from: 'discovery', allowedOrigins: keys.allowedOrigins ?? [], fingerprint };
+  const ca = keys.ca ?? null;
+  if (keys.jwksUri !== undefined) return { from: 'jwks', url: keys.jwksUri, ca, fingerprint };
+  return { from: 'discovery', allowedOrigins: keys.allowedOrigins ?? [], ca, fingerprint };
 }
 
 function pointer(claim: string): string {

@@ -48,6 +48,8 @@ export interface ExchangeServices {
   readonly rates: Rates;
   /** Exchanges of one workload; the rule of every other caller. */
   readonly callerRate: RateRule;
+  /** Exchanges of all workloads of one issuer. */
+  readonly issuerRate: RateRule;
 }
 
 /** What an exchange knows of the request it belongs to. */
@@ -63,6 +65,9 @@ export interface WantedSession {
   /** The token itself is the credential. */
   readonly isDirect: boolean;
 }
+
+/** An account may have as many exchanges as so many issuers. */
+const accountShare = 4;
 
 /** How far a token came: what a refusal may be recorded with. */
 export interface Attempt {
@@ -98,6 +103,10 @@ export async function prepareSession(services: ExchangeServices, call: ExchangeC
   // A good token is good until it expires, and every exchange of it costs a signature and two rows.
   const workload = createHash('sha256').update(workloadId(ready.session.issuer, ready.session.subject)).digest('base64url');
   await services.rates.take(`exchange:${call.account.id}:${workload}`, services.callerRate);
+  // Only what an issuer has signed takes from these, so nobody can use up what is another's.
+  const { perSecond, burst } = services.issuerRate;
+  await services.rates.take(`exchange-issuer:${ready.session.issuerUid}`, services.issuerRate);
+  await services.rates.take(`exchange-account:${call.account.id}`, { perSecond: accountShare * perSecond, burst: accountShare * burst });
   await services.catching.saw(call, attempt, ready);
   return ready;
 }

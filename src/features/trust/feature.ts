@@ -30,6 +30,8 @@ import { sweepSessions } from './store.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
 import { sweepUses } from './used-once.ts';
 
+export { sessionStands } from './store.ts';
+
 export interface TrustServices {
   readonly database: Database;
   readonly keyring: Keyring;
@@ -46,6 +48,7 @@ export interface TrustServices {
   /** URL of this server as callers know it; `{publicUrl}/accounts/{account}` is the issuer of the account's sessions. */
   readonly publicUrl: () => string;
   readonly callerRate: RateRule;
+  readonly issuerRate: RateRule;
   /** Per address. */
   readonly refusedExchangesPerMinute: number;
 }

@@ -28,8 +28,9 @@ const documentLimits = { maxBytes, maxDepth: 16, maxNodes: 20_000 };
 /** Throws `trust.keys_unavailable` with the cause in `because`; a set without a usable key is one. */
 export async function fetchKeys(services: FetchServices, issuer: string, source: Exclude<KeySource, { from: 'inline' }>): Promise<FetchedKeys> {
   const untilMs = services.clock.monotonicMs() + timeoutMs;
-  const url = source.from === 'jwks' ? source.url : await discover(services, issuer, { allowedOrigins: source.allowedOrigins, untilMs });
-  const bytes = await get(services, url, untilMs);
+  const how = { untilMs, ca: source.ca };
+  const url = source.from === 'jwks' ? source.url : await discover(services, issuer, { allowedOrigins: source.allowedOrigins, how });
+  const bytes = await get(services, url, how);
   return { set: readKeys(bytes), bytes };
 }
 
@@ -38,9 +39,14 @@ export function readKeys(bytes: Uint8Array): KeySet {
   return compileKeySet(readJson(bytes, 'the key set'));
 }
 
+interface How {
+  readonly untilMs: number;
+  readonly ca: string | null;
+}
+
 /** Only the issuer itself may say where its keys lie, and only on its own origin or one that is spelled out. */
-async function discover(services: FetchServices, issuer: string, options: { allowedOrigins: readonly string[]; untilMs: number }): Promise<string> {
-  const bytes = await get(services, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, options.untilMs);
+async function discover(services: FetchServices, issuer: string, options: { readonly allowedOrigins: readonly string[]; readonly how: How }): Promise<string> {
+  const bytes = await get(services, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, options.how);
   const document = readJson(bytes, 'the discovery document');
   const said = textOf(document, 'issuer');
   if (said !== issuer) throw unavailable('the discovery document is of another issuer');
@@ -53,11 +59,11 @@ async function discover(services: FetchServices, issuer: string, options: { allo
   return uri;
 }
 
-async function get({ outbound, clock }: FetchServices, url: string, untilMs: number): Promise<Buffer> {
+async function get({ outbound, clock }: FetchServices, url: string, { untilMs, ca }: How): Promise<Buffer> {
   const leftMs = Math.floor(untilMs - clock.monotonicMs());
   if (leftMs <= 0) throw unavailable(`no complete answer within ${timeoutMs} ms`);
   try {
-    const { status, body } = await outbound.request({ url, maxBytes, timeoutMs: leftMs, accept });
+    const { status, body } = await outbound.request({ url, maxBytes, timeoutMs: leftMs, accept, ...(ca === null ? {} : { ca }) });
     if (status !== 200) throw unavailable(`the issuer answered ${status}`);
     return Buffer.from(body);
   } catch (error) {

@@ -3,6 +3,7 @@ import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import { systemClock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
 import { openDatabase } from '#platform/database/database.ts';
+import { createMetrics } from '#platform/metrics.ts';
 import type { Outbound } from '#platform/outbound.ts';
 import { createOutbound } from '#platform/outbound.ts';
 import { testDatabase } from '#test/database/database.ts';
@@ -45,7 +46,7 @@ afterEach(async () => {
   await issuer.stop();
 });
 
-const newKeys = (): IssuerKeys => createIssuerKeys({ outbound, clock, database });
+const newKeys = (): IssuerKeys => createIssuerKeys({ outbound, clock, database, metrics: createMetrics() });
 
 function registered(changes: Partial<TrustedIssuerSpec> = {}) {
   const spec: TrustedIssuerSpec = { issuer: issuer.url, audiences: ['us'], keys: { discovery: true }, algorithms: ['RS256', 'ES256'], ...changes };
@@ -197,7 +198,7 @@ describe('issuers that must not be believed', () => {
     issuer.discovery({ jwks_uri: `${keysOrigin.url}${keysPath}` });
     keysOrigin.publish({ keys: [issuer.key.jwk] });
     const both = createOutbound({ allowPrivateOrigins: [issuer.url, keysOrigin.url] });
-    const keys = createIssuerKeys({ outbound: both, clock, database });
+    const keys = createIssuerKeys({ outbound: both, clock, database, metrics: createMetrics() });
     assert.equal(await because(keys, registered({ keys: { discovery: true, allowedOrigins: [keysOrigin.url] } })), null);
     await both.close();
     await keysOrigin.stop();
@@ -205,7 +206,7 @@ describe('issuers that must not be believed', () => {
 
   test('a private address the operator has not listed is never called', async () => {
     const strict = createOutbound({ allowPrivateOrigins: [] });
-    assert.match((await because(createIssuerKeys({ outbound: strict, clock, database })))!, /plain http/);
+    assert.match((await because(createIssuerKeys({ outbound: strict, clock, database, metrics: createMetrics() })))!, /plain http/);
     assert.equal(issuer.asked(discoveryPath), 0);
     await strict.close();
   });

@@ -5,6 +5,7 @@
  */
 import { refusal } from '#kernel/errors.ts';
 import type { Database } from '#platform/database/database.ts';
+import type { Metrics } from '#platform/metrics.ts';
 import type { FetchedKeys, FetchServices } from './fetch-keys.ts';
 import { fetchKeys, readKeys } from './fetch-keys.ts';
 import type { CompactToken } from './jwt.ts';
@@ -52,6 +53,8 @@ const cooldownMs = 30_000;
 /** An issuer whose keys nobody has yet is tried again after this. */
 const retryMs = 5_000;
 const maxIssuers = 10_000;
+/** So many requests wait for one issuer at a time; others are answered by what is there, so that its trouble stays its own. */
+const maxWaiting = 50;
 
 interface Held {
   readonly fingerprint: string;
@@ -62,14 +65,16 @@ interface Held {
   triedMs: number;
   because: string;
   fetching: Promise<void> | null;
+  /** Requests that wait for it. */
+  waiting: number;
 }
 
-export function createIssuerKeys(services: FetchServices & { readonly database: Database }): IssuerKeys {
+export function createIssuerKeys(services: FetchServices & { readonly database: Database; readonly metrics: Pick<Metrics, 'keyFetches'> }): IssuerKeys {
   const { clock, database } = services;
   const held = new Map<string, Promise<Held>>();
 
   async function load(issuer: RegisteredIssuer, { fingerprint }: KeySource): Promise<Held> {
-    const state: Held = { fingerprint, set: null, fetchedAtMs: 0, triedMs: -Infinity, because: 'they were not fetched yet', fetching: null };
+    const state: Held = { fingerprint, set: null, fetchedAtMs: 0, triedMs: -Infinity, because: 'they were not fetched yet', fetching: null, waiting: 0 };
     const kept = await findKeys(database.read, issuer.accountId, issuer.uid, fingerprint);
     if (kept === null) return state;
     return { ...state, because: '', set: readKeys(kept.jwks), fetchedAtMs: kept.fetchedAt.getTime() };
@@ -90,12 +95,23 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
   function refresh(issuer: RegisteredIssuer, source: Exclude<KeySource, { from: 'inline' }>, state: Held): Promise<void> {
     state.fetching ??= fetchKeys(services, issuer.facts.rules.issuer, source)
       .then((fetched) => keep(issuer, state, fetched))
-      .catch((error: unknown) => void (state.because = error instanceof Error ? error.message : String(error)))
+      .then(() => services.metrics.keyFetches.inc({ outcome: 'success' }))
+      .catch((error: unknown) => {
+        services.metrics.keyFetches.inc({ outcome: 'failed' });
+        state.because = error instanceof Error ? error.message : String(error);
+      })
       .finally(() => {
         state.fetching = null;
         state.triedMs = clock.monotonicMs();
       });
     return state.fetching;
+  }
+
+  /** For the end of an attempt, unless too many wait already. */
+  async function wait(state: Held, attempt: Promise<void> | null): Promise<void> {
+    if (attempt === null || state.waiting >= maxWaiting) return;
+    state.waiting += 1;
+    await attempt.finally(() => (state.waiting -= 1));
   }
 
   async function keep(issuer: RegisteredIssuer, state: Held, { set, bytes }: FetchedKeys): Promise<void> {
@@ -117,7 +133,7 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
       const ageMs = clock.now().getTime() - state.fetchedAtMs;
       const mayAsk = restedMs >= (state.set === null ? retryMs : cooldownMs);
       const mustKnow = state.set === null || ageMs >= waitMs || !hasKeyFor(token, state.set);
-      if (mustKnow) await (mayAsk ? refresh(issuer, source, state) : state.fetching);
+      if (mustKnow) await wait(state, mayAsk ? refresh(issuer, source, state) : state.fetching);
       else if (ageMs >= refreshMs && mayAsk) void refresh(issuer, source, state);
       if (state.set === null || clock.now().getTime() - state.fetchedAtMs >= staleMs) throw refusal('trust.keys_unavailable', { because: state.because });
       return state.set;

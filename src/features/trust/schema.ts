@@ -11,6 +11,7 @@ import type { ClaimExpression } from './claim-expression.ts';
 import { compileClaimExpression } from './claim-expression.ts';
 import type { CompiledGrant } from './scope-grant.ts';
 import type { Label } from './label.ts';
+import { isCertificates } from './certificates.ts';
 import { isLabel } from './label.ts';
 import type { UseConditions } from './token-use.ts';
 import { presetNames } from './presets.ts';
@@ -50,13 +51,17 @@ const jwkSet = z
   .looseObject({ keys: z.array(z.looseObject({})).min(1).max(50) })
   .refine((set) => JSON.stringify(set).length <= 65_536, { error: 'must have at most 65536 characters' });
 
+const certificates = z.string().max(65_536).refine(isCertificates, { error: 'must be one to ten certificates in PEM, `-----BEGIN CERTIFICATE-----` and so on' });
+
 const keySource = z
   .strictObject({
     discovery: z.literal(true).optional(),
     allowedOrigins: z.array(origin).max(10).optional().describe('origins besides the issuer\'s own its `jwks_uri` may lead to'),
     jwksUri: httpUrl.optional(),
     jwks: jwkSet.optional().describe('for issuers that cannot be reached'),
+    ca: certificates.optional().describe('PEM certificates of the authorities of the issuer\'s servers, which are believed instead of the usual ones'),
   })
+  .refine(({ ca, jwks }) => ca === undefined || jwks === undefined, { path: ['ca'], error: 'belongs to keys that are fetched' })
   .refine(({ discovery, jwksUri, jwks }) => [discovery, jwksUri, jwks].filter((each) => each !== undefined).length === 1, {
     error: 'must be exactly one of `discovery: true`, `jwksUri` and `jwks`',
   })
@@ -151,8 +156,8 @@ export type CatchWish = z.infer<typeof catchWish>;
 export type KeySource =
   /** Null = none of them is usable; refused at save. */
   | { readonly from: 'inline'; readonly set: KeySet | null; readonly fingerprint: string }
-  | { readonly from: 'jwks'; readonly url: string; readonly fingerprint: string }
-  | { readonly from: 'discovery'; readonly allowedOrigins: readonly string[]; readonly fingerprint: string };
+  | { readonly from: 'jwks'; readonly url: string; readonly ca: string | null; readonly fingerprint: string }
+  | { readonly from: 'discovery'; readonly allowedOrigins: readonly string[]; readonly ca: string | null; readonly fingerprint: string };
 
 /** Facts of entries of kind `trusted_issuer`. */
 export interface IssuerFacts {

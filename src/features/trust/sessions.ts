@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#platform/clock.ts';
 import type { Database } from '#platform/database/database.ts';
+import type { Metrics } from '#platform/metrics.ts';
 import type { WorkloadEvidence } from '#kernel/caller.ts';
 import type { SessionInForce } from './standing.ts';
 import type { StoredSession } from './store.ts';
@@ -29,7 +30,7 @@ interface Held {
 const rereadMs = 500;
 const maxHeld = 10_000;
 
-export function createSessions({ database, clock }: { database: Database; clock: Clock }): Sessions {
+export function createSessions({ database, clock, metrics }: { database: Database; clock: Clock; metrics: Pick<Metrics, 'revocationSeconds'> }): Sessions {
   const held = new Map<string, Held>();
   const reading = new Map<string, Promise<Held | null>>();
   let generation = 0;
@@ -40,6 +41,7 @@ export function createSessions({ database, clock }: { database: Database; clock:
     const known = held.get(key);
     if (known !== undefined) {
       const row = await findRevocation(database.read, accountId, sessionId);
+      if (!known.revoked && row !== null && row.revokedAt !== null) metrics.revocationSeconds.observe(Math.max(0, clock.now().getTime() - row.revokedAt.getTime()) / 1_000);
       known.revoked ||= row === null || row.revokedAt !== null;
       if (askedIn === generation) known.checkedMs = askedMs;
       return known;

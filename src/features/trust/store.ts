@@ -90,6 +90,11 @@ export async function findRevocation(reader: Reader, accountId: string, id: stri
   return row === undefined ? null : { revokedAt: row.revoked_at };
 }
 
+/** Whether it was never revoked, be it over or not. One that is forgotten, a week after its end, was not kept for anybody. */
+export async function sessionStands(reader: Reader, accountId: string, id: string): Promise<boolean> {
+  return (await findRevocation(reader, accountId, id))?.revokedAt === null;
+}
+
 export interface SessionFilter {
   readonly subject?: string | undefined;
   readonly issuerUid?: string | undefined;
@@ -111,16 +116,19 @@ export async function listSessions(reader: Reader, accountId: string, filter: Se
 
 export type RevocationSelector = { readonly id: string } | { readonly subject: string } | { readonly issuerUid: string } | { readonly mappingUid: string };
 
-/** Returns how many live sessions ended. */
+/** Returns how many live sessions ended. Those that are over end too where something they started still runs. */
 export async function revokeSessions(tx: Tx, accountId: string, selector: RevocationSelector, by: { readonly at: Date; readonly author: string }): Promise<number> {
   let query = tx.updateTable('workload_session').set({ revoked_at: by.at, revoked_by: by.author })
-    .where('account_id', '=', accountId).where('revoked_at', 'is', null).where('expires_at', '>', by.at);
+    .where('account_id', '=', accountId).where('revoked_at', 'is', null)
+    .where((e) => e.or([e('expires_at', '>', by.at), e.exists(e.selectFrom('execution').select('execution.id')
+      .where('execution.account_id', '=', accountId).where('execution.ended_at', 'is', null)
+      .where('execution.starter_uid', '=', sql<string>`workload_session.issuer || '#' || workload_session.subject`))]));
   if ('id' in selector) query = query.where('id', '=', selector.id);
   else if ('subject' in selector) query = query.where('subject', '=', selector.subject);
   else if ('issuerUid' in selector) query = query.where('issuer_uid', '=', selector.issuerUid);
   else query = query.where(sql<boolean>`mapping_uids @> array[${selector.mappingUid}]::uuid[]`);
-  const { numUpdatedRows } = await query.executeTakeFirst();
-  return Number(numUpdatedRows);
+  const rows = await query.returning('expires_at').execute();
+  return rows.filter((row) => row.expires_at > by.at).length;
 }
 
 const sweepBatch = 5_000;

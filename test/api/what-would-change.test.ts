@@ -187,7 +187,7 @@ describe('of workloads', () => {
     const from = (map: object): Document => doc('ClaimMapping', 'mapped', { issuer: 'corporate', when: [{ claim: '/client_id', equals: 'm' }], grants: [{ role: 'looker', scope: { from: '/project', map }, resources: [{ type: 'service' }] }] });
     await server.apply([from({ a: 'payments/checkout', b: 'payments/refunds' })]);
     const items = (await pages({ documents: [from({ b: 'payments/checkout', a: 'payments/refunds' })] })).flatMap((page) => page.items);
-    assert.deepEqual(items.map(({ path, gains, loses, conditionChanged }) => [path, gains, loses, conditionChanged?.after['scopes']]), [
+    assert.deepEqual(items.map(({ path, gains, loses, conditionChanged }) => [path, gains, loses, (conditionChanged?.after['grants'] as { scope: unknown }[] | undefined)?.map(({ scope }) => scope)]), [
       ['mapped', [], [], [{ from: '/project', map: { b: 'payments/checkout', a: 'payments/refunds' } }]],
     ]);
   });

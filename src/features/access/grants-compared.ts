@@ -9,15 +9,16 @@ import { entryPath } from '#kernel/world.ts';
 import type { WorldChanged } from './change-reach.ts';
 import type { Grant } from './grants.ts';
 import { isLive } from './grants.ts';
-import { roleHas } from './roles.ts';
+import type { PossibleGrant } from './mapping-reach.ts';
+import { permissionsOf } from './roles.ts';
 import type { Range, RoleFacts } from './schema.ts';
 import type { Resources } from './selector.ts';
 import { conditionalSelectors, selectsKind, sourceOf } from './selector.ts';
 import { waysOf } from './ways.ts';
 
-/** A part of the tree in which rights may differ, and about which kinds. */
+/** A part of the tree in which rights may differ, and which ones. */
 export interface DifferingRange extends Range {
-  readonly isAbout: (kind: string) => boolean;
+  readonly permissions: ReadonlySet<string>;
 }
 
 export interface Compared {
@@ -38,7 +39,7 @@ export class GrantsCompared {
   readonly #words: Kinds;
   readonly #roles = new Numbered<RoleFacts>((role) => `${role.level} ${typeof role.permissions === 'string' ? role.permissions : [...role.permissions].toSorted().join()}`);
   readonly #resources = new Numbered<Resources & object>((resources) => JSON.stringify(sourceOf(resources)));
-  readonly #kindsOf = new WeakMap<RoleFacts, ReadonlySet<string>>();
+  readonly #permissionsOf = new WeakMap<RoleFacts, ReadonlySet<string>>();
 
   constructor(change: WorldChanged) {
     this.#change = change;
@@ -54,8 +55,13 @@ export class GrantsCompared {
     return this.#compared(had, has, conditional);
   }
 
-  mapping(had: readonly Grant[], has: readonly Grant[]): Compared {
-    return this.#compared(had, has, []);
+  /** Those that only some claims lead to are compared among themselves. */
+  mapping(had: readonly PossibleGrant[], has: readonly PossibleGrant[]): Compared {
+    const [fixed, claimed] = [false, true].map((wanted) => {
+      const those = (all: readonly PossibleGrant[]): readonly Grant[] => all.filter(({ byClaim }) => byClaim === wanted).map(({ grant }) => grant);
+      return this.#compared(those(had), those(has), []);
+    }) as [Compared, Compared];
+    return { grants: fixed.grants + claimed.grants, ranges: [...fixed.ranges, ...claimed.ranges] };
   }
 
   #grantsOfPerson(type: 'user' | 'service_account', world: World, entry: Entry | null): readonly Grant[] {
@@ -69,33 +75,45 @@ export class GrantsCompared {
     const [before, after] = [this.#byKey(had), this.#byKey(has)];
     const gone = [...before].flatMap(([key, grant]) => (after.has(key) ? [] : [grant]));
     const come = [...after].flatMap(([key, grant]) => (before.has(key) ? [] : [grant]));
-    const differing = [...gone, ...come, ...others];
-    return { grants: had.length + has.length, ranges: differing.flatMap((grant) => this.#rangesOf(grant)) };
+    const places = Map.groupBy([...gone.map((grant) => ({ grant, side: 0 })), ...come.map((grant) => ({ grant, side: 1 }))], ({ grant }) => this.#placeOf(grant));
+    const ranges = [...places.values()].flatMap((all) => {
+      // What is given over the same extents on both sides is given on both.
+      const [lost, gained] = [0, 1].map((wanted) => this.#given(all.filter(({ side }) => side === wanted).map(({ grant }) => grant))) as [ReadonlySet<string>, ReadonlySet<string>];
+      return rangesOf(all[0]!.grant, lost.symmetricDifference(gained));
+    });
+    return { grants: had.length + has.length, ranges: [...ranges, ...others.flatMap((grant) => rangesOf(grant, this.#given([grant])))] };
   }
 
   #byKey(grants: readonly Grant[]): ReadonlyMap<string, Grant> {
-    return new Map(grants.map((grant) => [this.#keyOf(grant), grant]));
+    return new Map(grants.map((grant) => [`${this.#roles.of(grant.role)} ${this.#placeOf(grant)}`, grant]));
   }
 
-  /** The same for grants that say the same. */
-  #keyOf({ role, scope, ranges, resources }: Grant): string {
+  /** The same for grants over the same extents. */
+  #placeOf({ scope, ranges, resources }: Grant): string {
     const within = ranges.map((range) => `${range.scope}${range.includeChildScopes ? '/**' : ''}`).join();
-    return `${this.#roles.of(role)} ${resources === 'all' ? resources : this.#resources.of(resources)} ${scope} ${within}`;
+    return `${resources === 'all' ? resources : this.#resources.of(resources)} ${scope} ${within}`;
   }
 
-  #rangesOf({ role, extents }: Grant): readonly DifferingRange[] {
-    const kinds = this.#kindsIn(role);
-    return extents.map(({ scope, includeChildScopes, resources }) => ({ scope, includeChildScopes, isAbout: (kind) => kinds.has(kind) && selectsKind(resources, kind) }));
+  #given(grants: readonly Grant[]): ReadonlySet<string> {
+    if (grants.length === 1) return this.#permissionsIn(grants[0]!.role);
+    return new Set(grants.flatMap(({ role }) => [...this.#permissionsIn(role)]));
   }
 
-  #kindsIn(role: RoleFacts): ReadonlySet<string> {
-    let kinds = this.#kindsOf.get(role);
-    if (kinds === undefined) {
-      const nouns = [...this.#words.nouns.values()].filter((noun) => noun.verbs.some((verb) => roleHas(role, `${noun.name}.${verb}`, noun)));
-      this.#kindsOf.set(role, (kinds = new Set(nouns.map(({ name }) => name))));
+  #permissionsIn(role: RoleFacts): ReadonlySet<string> {
+    let permissions = this.#permissionsOf.get(role);
+    if (permissions === undefined) {
+      permissions = new Set([...permissionsOf(role, this.#words)].map(({ permission }) => permission));
+      this.#permissionsOf.set(role, permissions);
     }
-    return kinds;
+    return permissions;
   }
+}
+
+function rangesOf({ extents }: Grant, permissions: ReadonlySet<string>): readonly DifferingRange[] {
+  return extents.flatMap(({ scope, includeChildScopes, resources }) => {
+    const selected = resources === 'all' ? permissions : new Set([...permissions].filter((permission) => selectsKind(resources, permission.slice(0, permission.indexOf('.')))));
+    return selected.size === 0 ? [] : [{ scope, includeChildScopes, permissions: selected }];
+  });
 }
 
 /** Numbers for values: the same number for those of one text, which is written once for each value. */

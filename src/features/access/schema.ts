@@ -217,4 +217,6 @@ export interface MappingFacts {
   readonly grantsFor: (claims: Readonly<Record<string, unknown>>, use?: TokenUse) => readonly MappingGrant[];
   /** Every target, conditions and claims ignored: for granting rules and «who can». */
   readonly allGrants: () => readonly MappingGrant[];
+  /** True for those of all grants that only some claims lead to: a claim names their scope. Absent = there is none. */
+  readonly isByClaim?: (grant: MappingGrant) => boolean;
 }

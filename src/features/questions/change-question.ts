@@ -35,7 +35,7 @@ const terms = z.strictObject({
   issuer: z.string(),
   when: z.array(z.record(z.string(), z.unknown())),
   condition: z.string().nullable(),
-  scopes: z.array(z.strictObject({ from: z.string(), map: z.record(z.string(), z.string()).nullable() })).describe('of grants whose scope is in a claim'),
+  grants: z.array(z.record(z.string(), z.unknown())).describe('as written, where one of them takes its scope from a claim'),
 });
 const person = z.strictObject({ type: z.enum(['user', 'service_account']), path: z.string(), gains: resources, loses: resources });
 const workload = z.strictObject({
@@ -141,6 +141,6 @@ function shownWhen(when: Terms['when']): Record<string, unknown>[] {
   return when.map((condition) => ({ ...condition }));
 }
 
-function shownTerms({ issuer, when, condition, scopes }: Terms): z.infer<typeof terms> {
-  return { issuer, when: shownWhen(when), condition, scopes: scopes.map(({ from, map }) => ({ from, map: map === null ? null : { ...map } })) };
+function shownTerms({ issuer, when, condition, grants }: Terms): z.infer<typeof terms> {
+  return { issuer, when: shownWhen(when), condition, grants: grants.map((grant) => ({ ...grant })) };
 }

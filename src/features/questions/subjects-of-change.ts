@@ -1,5 +1,5 @@
 /** Whom a change reaches, in order: service accounts, users, then the workloads that claim mappings would let in. */
-import type { Asker, Compared, Grant, TwoEntries, WorldChanged } from '#features/access/feature.ts';
+import type { Asker, Compared, PossibleGrant, TwoEntries, WorldChanged } from '#features/access/feature.ts';
 import { GrantsCompared, askedOf, evaluate, gainedByMapping, grantsOfMapping, isUnder, peopleUnder, subjectsReaching, subjectsTouched } from '#features/access/feature.ts';
 import type { Target } from '#kernel/decision.ts';
 import type { Entry, World } from '#kernel/world.ts';
@@ -28,8 +28,8 @@ export interface Subject extends TwoEntries {
 interface Comparison {
   /** Where rights differ, about resources that stay as they are. */
   readonly compared: Compared;
-  /** Permissions on one resource. */
-  readonly differences: (resource: TwoTargets) => Differences;
+  /** On one resource, of these permissions. */
+  readonly differences: (resource: TwoTargets, permissions: readonly string[]) => Differences;
 }
 
 /** Where a page begins: behind a subject, or at it. */
@@ -91,17 +91,15 @@ export class SubjectsOfChange {
     const sides = { before: before.find(type, scope, identifier) ?? null, after: after.find(type, scope, identifier) ?? null };
     const both = [[before, sides.before], [after, sides.after]] as const;
     const isUnderAny = (subjects: ReadonlySet<string>): boolean => both.some(([world, entry]) => entry !== null && isUnder(world, entry, subjects));
-    const may = (world: World, entry: Entry | null, target: Target | null): readonly string[] => {
+    const may = (world: World, entry: Entry | null, target: Target | null, permissions: readonly string[]): readonly string[] => {
       if (entry === null || target === null) return [];
       const asker: Asker = { accountId: world.accountId, principal: { type, uid: entry.uid, path }, bounds: 'principal' };
-      const noun = kinds.of(world).nouns.get(target.kind);
-      const permissions = noun?.verbs.map((verb) => `${noun.name}.${verb}`) ?? [];
       return permissions.filter((permission) => evaluate(world, kinds, asker, { permission, target }, now).allowed);
     };
     const compare = (): Comparison => ({
       compared: isUnderAny(this.#touched) ? this.#compared.person(type, sides) : { grants: 0, ranges: [] },
-      differences: (resource) => {
-        const [could, can] = [may(before, sides.before, resource.before), may(after, sides.after, resource.after)];
+      differences: (resource, permissions) => {
+        const [could, can] = [may(before, sides.before, resource.before, permissions), may(after, sides.after, resource.after, permissions)];
         return { gains: can.filter((one) => !could.includes(one)), loses: could.filter((one) => !can.includes(one)) };
       },
     });
@@ -124,12 +122,12 @@ export class SubjectsOfChange {
     const sides = { before: before.find('claim_mapping', scope, identifier) ?? null, after: after.find('claim_mapping', scope, identifier) ?? null };
     const compare = (): Comparison => {
       const [had, has] = [grantsOfMapping(before, sides.before), grantsOfMapping(after, sides.after)];
-      const side = (world: World, grants: readonly Grant[], target: Target | null) => ({ grants, asked: target === null ? null : askedOf(world, kinds, target) });
+      const side = (world: World, grants: readonly PossibleGrant[], target: Target | null) => ({ grants, asked: target === null ? null : askedOf(world, kinds, target) });
       return {
         compared: this.#compared.mapping(had, has),
-        differences: (resource) => {
+        differences: (resource, permissions) => {
           const [could, can] = [side(before, had, resource.before), side(after, has, resource.after)];
-          return { gains: gainedByMapping(could, can), loses: gainedByMapping(can, could) };
+          return { gains: gainedByMapping(could, can, permissions), loses: gainedByMapping(can, could, permissions) };
         },
       };
     };

@@ -5,6 +5,7 @@
 import type { DifferingRange, WorldChanged } from '#features/access/feature.ts';
 import type { ClaimMappingFacts, IssuerFacts } from '#features/trust/schema.ts';
 import { canonicalJson } from '#kernel/canonical.ts';
+import type { Kinds } from '#kernel/kind.ts';
 import { accountScope } from '#kernel/scope.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
@@ -21,8 +22,8 @@ export interface Terms {
   readonly issuer: string;
   readonly when: ClaimMappingFacts['spec']['when'];
   readonly condition: string | null;
-  /** Of grants that take their scope from a claim. */
-  readonly scopes: readonly { readonly from: string; readonly map: Readonly<Record<string, string>> | null }[];
+  /** As written, where one of them takes its scope from a claim: then claims decide who has which. */
+  readonly grants: ClaimMappingFacts['spec']['grants'];
 }
 
 interface Changes {
@@ -99,7 +100,7 @@ export function whatWouldChange(change: WorldChanged, { after, limit, bounds = u
       }
       reached = step.key;
       spent += step.resource === null ? work.scope : costOfLook;
-      if (step.resource !== null && note(found, step.resource, differences(step.resource))) told += 1;
+      if (step.resource !== null && note(found, step.resource, differences(step.resource, step.permissions))) told += 1;
     }
     if (isTold()) items.push(itemOf(change, subject, found, terms));
   }
@@ -116,32 +117,38 @@ interface Step {
   readonly key: string;
   /** Null = the end of a scope. */
   readonly resource: TwoTargets | null;
+  /** Those that can differ. */
+  readonly permissions: readonly string[];
 }
 
 /** The resources on which the answers about a subject can differ: what lies where its rights do, and what the change itself changes. */
-function* stepsOf({ before, kinds }: WorldChanged, { byScope, ranges, after }: {
+function* stepsOf({ before, after: world, kinds }: WorldChanged, { byScope, ranges, after }: {
   readonly byScope: ReadonlyMap<ScopePath, readonly TwoTargets[]>;
   readonly ranges: readonly DifferingRange[];
   readonly after: string | null;
 }): Generator<Step> {
   const parts = new Map(partsWithin(before, ranges, accountScope));
-  const wanted = new Map<string, boolean>();
-  const isWanted = (kind: string): boolean => {
-    let isAbout = wanted.get(kind);
-    if (isAbout === undefined) wanted.set(kind, (isAbout = ranges.some((range) => range.isAbout(kind))));
-    return isAbout;
-  };
+  const words = [kinds.of(before), kinds.of(world)];
+  const differing = new Set(ranges.flatMap(({ permissions }) => [...permissions]));
+  const ofKind = new Map([...words[0]!.nouns.keys()].map((kind) => [kind, everyPermission(kind, words).filter((permission) => differing.has(permission))]));
   // No identifier sorts before `/`, so texts of scopes stand in the order of their resources' keys.
   for (const scope of [...new Set([...parts.keys(), ...byScope.keys()])].toSorted()) {
     if (after !== null && isPassed(scope, after)) continue;
     const changed = byScope.get(scope) ?? [];
     const part = parts.get(scope);
-    const staying = part === undefined ? [] : resourcesOf(before, kinds, { scope, part, isWanted });
+    const staying = part === undefined ? [] : resourcesOf(before, kinds, { scope, part, isWanted: (kind) => ofKind.get(kind)!.length > 0 });
     for (const resource of together(scope, changed, staying)) {
-      if (after === null || resource.key > after) yield { key: resource.key, resource };
+      if (after !== null && resource.key <= after) continue;
+      const isStaying = resource.before !== null && resource.before === resource.after;
+      yield { key: resource.key, resource, permissions: isStaying ? ofKind.get(resource.kind)! : everyPermission(resource.kind, words) };
     }
-    yield { key: `${scope}\n\uffff`, resource: null };
+    yield { key: `${scope}\n\uffff`, resource: null, permissions: [] };
   }
+}
+
+/** In the order of the verbs; of a kind that becomes another, those of both sides. */
+function everyPermission(kind: string, words: readonly Kinds[]): readonly string[] {
+  return [...new Set(words.flatMap(({ nouns }) => nouns.get(kind)?.verbs ?? []))].map((verb) => `${kind}.${verb}`);
 }
 
 /** What changes, and of the rest what stays as it is. */
@@ -181,8 +188,8 @@ function termsChanged(change: WorldChanged, { type, before, after }: Subject): T
 
 function termsOf(world: World, mapping: Entry): Terms {
   const { issuerUid, spec } = mapping.facts as ClaimMappingFacts;
-  const scopes = spec.grants.flatMap(({ scope }) => (typeof scope === 'string' ? [] : [{ from: scope.from, map: scope.map ?? null }]));
-  return { issuer: world.get(issuerUid)?.identifier ?? '', when: spec.when, condition: spec.condition ?? null, scopes };
+  const isByClaim = spec.grants.some(({ scope }) => typeof scope !== 'string');
+  return { issuer: world.get(issuerUid)?.identifier ?? '', when: spec.when, condition: spec.condition ?? null, grants: isByClaim ? spec.grants : [] };
 }
 
 function issuerOf(world: World, mapping: Entry | null): string {

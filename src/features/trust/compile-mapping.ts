@@ -23,6 +23,7 @@ export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): 
   const grants = spec.grants.map((grant, i) => compileGrant(grant, i, { at: scope, refs })).filter((grant) => grant !== null);
   const use = usesOf(spec);
   const targets = grants.flatMap((grant) => grant.targets());
+  const byClaim = new Set(grants.filter(({ index }) => typeof spec.grants[index]!.scope !== 'string').flatMap((grant) => grant.targets()));
   return {
     issuerUid: refs('/issuer') ?? nobody,
     mayAdminister: spec.mayAdminister === true,
@@ -35,6 +36,7 @@ export function compileMapping({ scope, spec, refs }: Draft<ClaimMappingSpec>): 
     use,
     grantsFor: (claims, how) => (isMet({ conditions, expression }, claims) && usesAreMet(use, claims, how) ? grants.flatMap((grant) => grantOf(grant, claims)) : []),
     allGrants: () => targets,
+    isByClaim: (grant) => byClaim.has(grant),
   };
 }
 

@@ -164,6 +164,14 @@ describe('keys that change', () => {
     });
   }
 
+  test('a clock that was set back makes no key younger', async () => {
+    shiftMs = 48 * 60 * minute;
+    assert.equal(await because(newKeys()), null);
+    shiftMs = 0;
+    issuer.trick(keysPath, { kind: 'status', status: 500 });
+    assert.match((await because(newKeys()))!, /the issuer answered 500/);
+  });
+
   test('what worked is believed for a day and no longer', async () => {
     const keys = newKeys();
     assert.equal(await because(keys), null);

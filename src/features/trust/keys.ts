@@ -69,6 +69,11 @@ interface Held {
   waiting: number;
 }
 
+/** Keys of the future are as old as they seem young: the clock was wrong then, or is now. */
+function ageOf({ fetchedAtMs }: Held, now: Date): number {
+  return Math.abs(now.getTime() - fetchedAtMs);
+}
+
 export function createIssuerKeys(services: FetchServices & { readonly database: Database; readonly metrics: Pick<Metrics, 'keyFetches'> }): IssuerKeys {
   const { clock, database } = services;
   const held = new Map<string, Promise<Held>>();
@@ -130,12 +135,12 @@ export function createIssuerKeys(services: FetchServices & { readonly database: 
       }
       const state = await stateOf(issuer, source);
       const restedMs = clock.monotonicMs() - state.triedMs;
-      const ageMs = clock.now().getTime() - state.fetchedAtMs;
+      const ageMs = ageOf(state, clock.now());
       const mayAsk = restedMs >= (state.set === null ? retryMs : cooldownMs);
       const mustKnow = state.set === null || ageMs >= waitMs || !hasKeyFor(token, state.set);
       if (mustKnow) await wait(state, mayAsk ? refresh(issuer, source, state) : state.fetching);
       else if (ageMs >= refreshMs && mayAsk) void refresh(issuer, source, state);
-      if (state.set === null || clock.now().getTime() - state.fetchedAtMs >= staleMs) throw refusal('trust.keys_unavailable', { because: state.because });
+      if (state.set === null || ageOf(state, clock.now()) >= staleMs) throw refusal('trust.keys_unavailable', { because: state.because });
       return state.set;
     },
     async health(issuer) {

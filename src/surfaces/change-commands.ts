@@ -91,7 +91,7 @@ interface Terms {
   readonly issuer: string;
   readonly when: readonly Readonly<Record<string, unknown>>[];
   readonly condition: string | null;
-  readonly scopes: readonly { readonly from: string; readonly map: Readonly<Record<string, string>> | null }[];
+  readonly grants: readonly object[];
 }
 
 interface Concerned {
@@ -154,8 +154,8 @@ function resourceLine({ id, scope, permissions }: Resource): string {
   return `${permissions.join(', ')}  ${id}${isPath ? '' : ` in ${scope}`}`;
 }
 
-function termsLine({ issuer, when, condition, scopes }: Terms): string {
+function termsLine({ issuer, when, condition, grants }: Terms): string {
   const claims = when.map(({ claim, ...must }) => `${String(claim)} ${Object.entries(must).map(([how, value]) => `${how} ${JSON.stringify(value)}`).join(', ')}`);
-  const places = scopes.map(({ from, map }) => `scope from ${from}${map === null ? '' : ` by ${JSON.stringify(map)}`}`);
-  return [`a token of ${issuer}`, ...claims, ...(condition === null ? [] : [condition]), ...places].join('; ');
+  const given = grants.map((grant) => `grant ${JSON.stringify(grant)}`);
+  return [`a token of ${issuer}`, ...claims, ...(condition === null ? [] : [condition]), ...given].join('; ');
 }

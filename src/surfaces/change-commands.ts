@@ -6,7 +6,7 @@ import type { ManifestFile, Wrapper } from './manifest-files.ts';
 import { describeErrors, readManifestFiles } from './manifest-files.ts';
 import { RemoteRefusal, remote } from './remote-command.ts';
 
-interface ChangeParts {
+export interface ChangeParts {
   /** Turns a bare document of another tool into a manifest. */
   readonly wrap: Wrapper;
 }
@@ -15,7 +15,7 @@ export function changeCommands(parts: ChangeParts): CommandRecord[] {
   return [apply(parts), whatWouldChange(parts)];
 }
 
-const fileOption: CommandOption = { flags: '-f, --file <path>', help: 'file or directory; `-` is standard input (repeatable)', repeatable: true, required: true };
+export const fileOption: CommandOption = { flags: '-f, --file <path>', help: 'file or directory; `-` is standard input (repeatable)', repeatable: true, required: true };
 const set: CommandOption = { flags: '--set <name>', help: 'remember these manifests under a name' };
 const prune: CommandOption = { flags: '--prune', help: 'delete what was last applied under the set and is not here any more' };
 
@@ -48,7 +48,7 @@ function apply(parts: ChangeParts): CommandRecord {
 }
 
 /** What a command with the options of documents sends, and the files to show faults in. */
-async function documentsOf(parts: ChangeParts, options: CommandInput['options']): Promise<{ readonly files: readonly ManifestFile[]; readonly body: object }> {
+export async function documentsOf(parts: ChangeParts, options: CommandInput['options']): Promise<{ readonly files: readonly ManifestFile[]; readonly body: object }> {
   const files = await readManifestFiles(options['file'] as string[], { variable: readVariable, stdin: readStdin }, parts.wrap);
   const body = {
     documents: files.map((file) => file.manifest),
@@ -58,7 +58,13 @@ async function documentsOf(parts: ChangeParts, options: CommandInput['options'])
   return { files, body };
 }
 
-function showFaults(error: unknown, files: readonly ManifestFile[], terminal: Terminal): number {
+/** On standard error, so that what is read by programs stays what it was. */
+function showWarnings(warnings: readonly Warning[], files: readonly ManifestFile[], terminal: Terminal): void {
+  const lines = describeErrors(warnings, files);
+  for (const [i, { code }] of warnings.entries()) terminal.warn(`warning: ${code}: ${lines[i]!}`);
+}
+
+export function showFaults(error: unknown, files: readonly ManifestFile[], terminal: Terminal): number {
   if (!(error instanceof RemoteRefusal)) throw error;
   terminal.warn(`sallyport: ${error.message}`);
   for (const line of describeErrors(error.errors, files)) terminal.warn(`  ${line}`);

@@ -78,6 +78,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'session.list': {},
   'session.delete': { params: { id: uuid } },
   'session.revoke': { body: { subject: 'nobody' } },
+  'trust.shadow': { body: documents },
   'trusted_issuer.status': { params: { identifier: 'corporate' } },
   'trusted_issuer.catch': { params: { identifier: 'corporate' }, body: { for: '1m' } },
   'trusted_issuer.catch_stop': { params: { identifier: 'corporate' } },

@@ -1,6 +1,7 @@
 /** How exchanges of an issuer went lately, from the rows there are: nothing is counted twice, and no more than a bound is read. */
 import { sql } from 'kysely';
 import type { Reader } from '#platform/database/database.ts';
+import type { Moment } from '#platform/http/paged.ts';
 
 export interface OfIssuer {
   readonly accountId: string;
@@ -56,5 +57,33 @@ export async function recentExchanges(reader: Reader, { accountId, uid, since }:
         where account_id = ${accountId} and resource_uid = ${uid} and action = 'session.refused' and at >= ${since} order by at desc limit ${maxCounted / 4})
     ) as recent
     where issuer = ${uid} and claims is not null order by at desc limit ${limit}`.execute(reader);
+  return rows;
+}
+
+export interface PastExchange {
+  readonly at: Date;
+  readonly id: string;
+  readonly accepted: boolean;
+  readonly subject: string | null;
+  readonly detail: unknown;
+  readonly claims: unknown;
+}
+
+/** Exchanges of some issuers whose tokens were proven, newest first, behind `before`. */
+export async function pastExchanges(
+  reader: Reader, { accountId, issuerUids, since }: { readonly accountId: string; readonly issuerUids: readonly string[]; readonly since: Date },
+  page: { readonly limit: number; readonly before: Moment | null },
+): Promise<readonly PastExchange[]> {
+  if (issuerUids.length === 0) return [];
+  const { before, limit } = page;
+  const behind = before === null ? sql`true` : sql`(at, id) < (${before.at}::timestamptz, ${before.id}::uuid)`;
+  const issuers = sql`${[...issuerUids]}::text[]`;
+  const part = (action: string, ofIssuer: ReturnType<typeof sql>) => sql`(
+    select at, id, outcome = 'success' as accepted, actor_uid as subject, detail, personal -> 'claims' -> 'value' as claims from audit_event
+    where account_id = ${accountId} and action = ${action} and at >= ${since} and ${behind} and ${ofIssuer} and personal ? 'claims'
+    order by at desc, id desc limit ${limit})`;
+  const { rows } = await sql<PastExchange>`
+    select * from (${part('session.create', sql`detail ->> 'issuer' = any(${issuers})`)} union all ${part('session.refused', sql`resource_uid = any(${issuers})`)}) as past
+    order by at desc, id desc limit ${limit}`.execute(reader);
   return rows;
 }

@@ -1,6 +1,6 @@
 /** The door of trust: claims in. */
 import type { Recorder } from '#features/audit/feature.ts';
-import type { Snapshots } from '#features/resources/feature.ts';
+import type { ChangeRules, Snapshots } from '#features/resources/feature.ts';
 import type { Kinds } from '#kernel/kind.ts';
 import type { Manifest } from '#kernel/manifest.ts';
 import type { Clock, Randomness } from '#platform/clock.ts';
@@ -26,6 +26,7 @@ import { sessionNoun } from './schema.ts';
 import { sessionOperations } from './session-operations.ts';
 import { createSessionTokens } from './session-token.ts';
 import { createSessions } from './sessions.ts';
+import { shadowOperation } from './shadow-operation.ts';
 import { sweepSessions } from './store.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
 import { sweepUses } from './used-once.ts';
@@ -36,6 +37,7 @@ export interface TrustServices {
   readonly database: Database;
   readonly keyring: Keyring;
   readonly kinds: Kinds;
+  readonly rules: ChangeRules;
   readonly snapshots: Snapshots;
   readonly cursors: Cursors;
   readonly clock: Clock;
@@ -70,7 +72,7 @@ export function trustFeature(services: TrustServices): Manifest {
   const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services) };
   return {
     name: 'trust',
-    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared)],
+    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],
     recognisers: [sessionRecogniser(shared), outsideRecogniser(shared)],
     jobs: [
       { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },

@@ -33,7 +33,8 @@ function goneText({ role, resourceGroup }: { readonly role: string; readonly res
   return resourceGroup === undefined ? `the role \`${role}\` is gone` : `the role \`${role}\` or the resource group \`${resourceGroup}\` is gone`;
 }
 
-function idleBecause(world: World, grant: MappingGrant, spec: { readonly role: string; readonly resourceGroup?: string | undefined }): string | null {
+/** Why it gives nothing in this world; null when it gives something. */
+export function idleBecause(world: World, grant: MappingGrant, spec: { readonly role: string; readonly resourceGroup?: string | undefined }): string | null {
   const role = builtinByUid(grant.roleUid) ?? world.get(grant.roleUid);
   if (role?.kind !== 'role') return `the role \`${spec.role}\` is gone`;
   const { resourceGroupUid } = grant;

@@ -56,6 +56,8 @@ export const catalogue = {
   'trust.refused': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.no_mapping': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
   'trust.used_before': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
+  'trust.id_drift': { status: 401, title: 'the token is not accepted', help: 'see the audit event with this request id', oauth: 'invalid_request' },
+  'trust.pin_unknown': { status: 409, title: 'the name has not come with this id', help: 'list the names again, and accept the id that is shown as refused' },
   'trust.keys_unavailable': { status: 503, title: 'the keys of the issuer cannot be fetched', help: 'try again; an administrator sees the cause in the audit', retryable: true, oauth: 'temporarily_unavailable' },
   'oauth.unsupported_grant_type': { status: 400, title: 'this grant type is not offered', help: 'use urn:ietf:params:oauth:grant-type:token-exchange or urn:ietf:params:oauth:grant-type:jwt-bearer', oauth: 'unsupported_grant_type' },
   'oauth.invalid_scope': { status: 400, title: 'this scope is more than the token gives, or cannot be read', help: 'name permissions the token gives, or leave `scope` out', oauth: 'invalid_scope' },

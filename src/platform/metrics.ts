@@ -12,6 +12,10 @@ export interface Metrics {
   readonly accessLagSeconds: Gauge;
   readonly auditPending: Gauge;
   readonly exchanges: Counter<'outcome'>;
+  /** Names that came with another id than the one they are pinned to. */
+  readonly idDrifts: Counter;
+  /** Claims of accepted tokens that neither the preset nor the issuer's document knows. */
+  readonly unknownClaims: Counter;
   readonly mints: Counter<'outcome'>;
   /** From a revocation to when this node, which has the session in use, sees it. */
   readonly revocationSeconds: Histogram;
@@ -48,6 +52,8 @@ export function createMetrics(): Metrics {
     exchanges: new Counter({ name: 'sallyport_exchanges_total', help: 'token exchanges', labelNames: ['outcome'], registers }),
     revocationSeconds: new Histogram({ name: 'sallyport_revocation_seen_seconds', help: 'from the revocation of a session in use here to when this node saw it', registers, buckets: [0.05, 0.1, 0.25, 0.5, 0.75, 1, 2, 5] }),
     keyFetches: new Counter({ name: 'sallyport_issuer_key_fetches_total', help: 'key sets asked of issuers', labelNames: ['outcome'], registers }),
+    idDrifts: new Counter({ name: 'sallyport_id_drift_total', help: 'names that came with another id than the one they are pinned to', registers }),
+    unknownClaims: new Counter({ name: 'sallyport_unknown_claims_total', help: 'claims of accepted tokens that nobody has told of', registers }),
     mints: new Counter({ name: 'sallyport_mints_total', help: 'minted tokens', labelNames: ['outcome'], registers }),
   };
 }

@@ -83,6 +83,8 @@ const samples: Readonly<Record<string, Sample>> = {
   'trusted_issuer.catch': { params: { identifier: 'corporate' }, body: { for: '1m' } },
   'trusted_issuer.catch_stop': { params: { identifier: 'corporate' } },
   'trusted_issuer.caught': { params: { identifier: 'corporate' } },
+  'trusted_issuer.drift': { params: { identifier: 'corporate' } },
+  'trusted_issuer.accept_drift': { params: { identifier: 'corporate' }, body: { pin: '0'.repeat(64), id: 'ws-1' } },
   'token.explain': { body: { token: 'a.b.c' } },
   'issuer.discovery': {},
   'issuer.metadata': { params: { name: 'default' } },

@@ -8,7 +8,7 @@ import type { Caller } from '#kernel/caller.ts';
 import { Refusal } from '#kernel/errors.ts';
 import type { Presented, Recogniser } from '#kernel/manifest.ts';
 import type { Act } from '#platform/call.ts';
-import type { Metrics } from '#platform/metrics.ts';
+import { Rerun } from '#kernel/operation.ts';
 import type { Randomness } from '#platform/clock.ts';
 import { findIssuer } from './account-trust.ts';
 import type { ExchangeCall, ExchangeServices } from './exchange.ts';
@@ -22,7 +22,6 @@ import { findDirectSession } from './store.ts';
 export interface DirectServices extends ExchangeServices, LiveServices {
   readonly record: Recorder;
   readonly randomness: Pick<Randomness, 'uid'>;
-  readonly metrics: Pick<Metrics, 'exchanges'>;
 }
 
 const maxKnown = 20_000;
@@ -82,7 +81,20 @@ function looksOutside(token: string): boolean {
   }
 }
 
+const maxTries = 4;
+
+/** Again when another exchange pinned the same name meanwhile. */
 async function openSession(services: DirectServices, presented: Presented, world: ExchangeCall['world']): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tryOpening(services, presented, world);
+    } catch (error) {
+      if (!(error instanceof Rerun) || tries >= maxTries) throw error;
+    }
+  }
+}
+
+async function tryOpening(services: DirectServices, presented: Presented, world: ExchangeCall['world']): Promise<string> {
   const { accountId, account, token, now, address, requestId } = presented;
   const call: ExchangeCall = { account: { id: accountId, identifier: account }, world, revision: world.revision, now, address, requestId, uid: services.randomness.uid };
   const ready = await prepareSession(services, call, { token, wish: null, confirmation: null, isAssertion: false, isDirect: true });

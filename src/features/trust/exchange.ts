@@ -6,12 +6,14 @@ import type { Kinds } from '#kernel/kind.ts';
 import { Rerun } from '#kernel/operation.ts';
 import type { Call } from '#platform/call.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
-import { requiredMissing } from './account-for-claims.ts';
+import { accountFor, requiredMissing } from './account-for-claims.ts';
 import type { Catching } from './catch.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
 import type { Wish } from './ask-less.ts';
 import { boundsFor } from './ask-less.ts';
+import type { DriftServices, DriftedName, NewPins } from './id-drift.ts';
+import { pinNames, withoutDrifted } from './id-drift.ts';
 import type { IssuerKeys } from './keys.ts';
 import { legible } from './label.ts';
 import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
@@ -34,11 +36,13 @@ import { findUses, jtiHash, useNow } from './used-once.ts';
 import { readToken, verifyToken } from './verify.ts';
 import type { VerifiedToken } from './verify.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import type { Metrics } from '#platform/metrics.ts';
 import type { RateRule, Rates } from '#platform/http/limits.ts';
 import { subjectOf, workloadId } from './workload.ts';
 
-export interface ExchangeServices {
+export interface ExchangeServices extends DriftServices {
   readonly database: Database;
+  readonly metrics: Pick<Metrics, 'exchanges' | 'idDrifts' | 'unknownClaims'>;
   readonly keyring: Keyring;
   readonly catching: Catching;
   readonly kinds: Kinds;
@@ -89,6 +93,10 @@ export interface ReadySession {
   readonly mappings: readonly IssuerMapping[];
   /** Null = no mapping of it asks for single use. */
   readonly once: { readonly use: Use; readonly keepUntil: Date } | null;
+  /** Null = it trusts no name, or none that is new. */
+  readonly pins: NewPins | null;
+  /** Names for whose sake mappings that match count for nothing here. */
+  readonly drifted: readonly DriftedName[];
 }
 
 /** Whatever is wrong with the token, the caller is told the same; the cause is in the audit. */
@@ -126,10 +134,12 @@ async function exchange(services: ExchangeServices, call: ExchangeCall, wanted: 
   // RFC 7523 §3 wants a subject; an exchange takes what the issuer's subject is made of.
   if (wanted.isAssertion && verified.subject === undefined) throw tokenRefusal('subject', 'an assertion needs `sub`');
   const use: TokenUse = { atMs: call.now.getTime(), isBound: wanted.confirmation !== null, isDirect: wanted.isDirect };
-  const { matches, once } = await unusedMatches(services, call, { issuer, verified, matches: matchingMappings(call, issuer, attempt, use) });
+  const steady = await withoutDrifted(services, call, { issuer, claims: recorded.claims, matches: matchingMappings(call, issuer, attempt, use) });
+  const { matches, once } = await unusedMatches(services, call, { issuer, verified, matches: steady.matches });
   const session = newSession(call, { issuer, verified, recorded, subject, matches, proof: proofOf(preview, keys, issuer.facts.keys), tokenHash: attempt.tokenHash, wanted });
   refuseDead(services, call, session);
-  return { ...(await ready(services, call, { ...session, less: askedLess(services, call, session, wanted.wish) }, matches)), once };
+  services.metrics.unknownClaims.inc(accountFor(issuer.facts.preset, verified.claims, issuer.facts.immutableClaims).unknown.length);
+  return { ...(await ready(services, call, { ...session, less: askedLess(services, call, session, wanted.wish) }, matches)), once, pins: steady.pins, drifted: steady.drifted };
 }
 
 function registeredIssuer(call: ExchangeCall, unverifiedIssuer: string): TrustedIssuer {
@@ -227,7 +237,7 @@ function askedLess({ kinds }: ExchangeServices, call: ExchangeCall, session: Sto
   return boundsFor(wish, { world: call.world, kinds, caller, now: call.now });
 }
 
-async function ready({ tokens }: ExchangeServices, call: ExchangeCall, session: StoredSession, matches: readonly Match[]): Promise<Omit<ReadySession, 'once'>> {
+async function ready({ tokens }: ExchangeServices, call: ExchangeCall, session: StoredSession, matches: readonly Match[]): Promise<Omit<ReadySession, 'once' | 'pins' | 'drifted'>> {
   const expiresAtSeconds = session.expiresAt.getTime() / 1_000;
   const token = await tokens.sign(call.account.id, {
     issuer: tokens.issuerOf(call.account.identifier),
@@ -248,7 +258,8 @@ function grantsOf({ mappings }: StoredSession, uid: string): unknown {
 }
 
 /** One transaction with the audit row. False when the token stands for a session already. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
-export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once }: ReadySession): Promise<boolean> {
+export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once, pins, drifted }: ReadySession): Promise<boolean> {
+  if (pins !== null && !(await pinNames(tx, pins, call.now))) throw new Rerun(call.revision);
   if (once !== null && (await useNow(tx, once.use, once.keepUntil)) < once.use.usedBy.length) throw new Rerun(call.revision);
   if (!(await insertSession(tx, session))) return false;
   await keepVersions(tx, session.accountId, mappings, call.now);
@@ -262,6 +273,7 @@ export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' |
       issuer: session.issuerUid, tokenSha256: session.tokenHash.toString('hex'), expiresAt: session.expiresAt,
       mappings: mappings.map(({ uid, version, path }) => ({ uid, version, path, grants: grantsOf(session, uid) })),
       ...(once === null ? {} : { usedOnceBy: once.use.usedBy }),
+      ...(drifted.length === 0 ? {} : { idDrift: drifted }),
       ...(session.less === null ? {} : { scope: session.less.scope, authorizationDetails: session.less.details }),
       ...(session.confirmation === null ? {} : { confirmation: session.confirmation }),
       ...(session.isDirect ? { direct: true } : {}),

@@ -13,6 +13,7 @@ import type { Outbound } from '#platform/outbound.ts';
 import { createCatching } from './catch.ts';
 import { sweepCaught } from './catch-store.ts';
 import { explainOperation } from './explain-operation.ts';
+import { idDriftOperations } from './id-drift-operations.ts';
 import type { IssuerKindOptions } from './issuer-kind.ts';
 import { trustedIssuerKind } from './issuer-kind.ts';
 import { issuerOperations } from './issuer-operations.ts';
@@ -72,7 +73,7 @@ export function trustFeature(services: TrustServices): Manifest {
   const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services) };
   return {
     name: 'trust',
-    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],
+    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],
     recognisers: [sessionRecogniser(shared), outsideRecogniser(shared)],
     jobs: [
       { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },

@@ -5,7 +5,6 @@ import { Reply } from '#kernel/operation.ts';
 import { open, operation } from '#platform/call.ts';
 import type { Call } from '#platform/call.ts';
 import type { Database } from '#platform/database/database.ts';
-import type { Metrics } from '#platform/metrics.ts';
 import { readWish } from './ask-less.ts';
 import type { ExchangeServices, ReadySession } from './exchange.ts';
 import { prepareSession, writeSession } from './exchange.ts';
@@ -24,7 +23,6 @@ import { workloadId } from './workload.ts';
 
 export interface TokenServices extends ExchangeServices, LiveServices, HolderServices {
   readonly database: Database;
-  readonly metrics: Pick<Metrics, 'exchanges'>;
 }
 
 /** Both standards: parameters nobody knows are ignored. */

@@ -4,7 +4,7 @@ import type { Refusal } from '#kernel/errors.ts';
 /** Which rule a token broke; part of the evidence in the audit, so the words stay. */
 export type TokenCheck =
   | 'header' | 'algorithm' | 'type' | 'key' | 'signature'
-  | 'issuer' | 'audience' | 'expiry' | 'not_before' | 'issued_at' | 'lifetime' | 'subject' | 'token_id' | 'claims';
+  | 'issuer' | 'audience' | 'expiry' | 'not_before' | 'issued_at' | 'lifetime' | 'subject' | 'token_id' | 'claims' | 'id_drift';
 
 export interface TokenEvidence {
   readonly check: TokenCheck;

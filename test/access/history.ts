@@ -30,9 +30,11 @@ export class History {
   readonly #retired = new Set<string>();
   #uids = 0;
 
-  constructor(kinds: Kinds, random: Random) {
+  /** `prepare` gets the world while it is empty. */
+  constructor(kinds: Kinds, random: Random, prepare: (world: World) => void = () => undefined) {
     this.kinds = kinds;
     this.random = random;
+    prepare(this.world);
     const documents = firstWorld(random);
     this.documents = save([], documents, () => this.#newUid());
     this.commit(this.#kept(entriesOf(this.world, kinds, documents, (document) => this.#uidOf(document)).map((put) => ({ put }))));

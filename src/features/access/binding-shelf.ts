@@ -10,6 +10,8 @@
 import type { ScopePath } from '#kernel/scope.ts';
 import type { Shelf } from '#kernel/shelf.ts';
 import type { Entry } from '#kernel/world.ts';
+import type { PairedRow } from './alike-rows.ts';
+import { AlikeRows } from './alike-rows.ts';
 import { grown } from './columns.ts';
 import { IdentifierBytes } from './identifier-bytes.ts';
 import { Interned } from './interned.ts';
@@ -39,6 +41,8 @@ const typeBits = 3;
 const disabledBit = 4;
 const expiresBit = 8;
 const asideBit = 16;
+/** More than there are resource groups. */
+const pairFactor = 2 ** 26;
 const noTags: Entry['tags'] = Object.freeze({});
 const noAttributes: Entry['attributes'] = Object.freeze({});
 
@@ -51,6 +55,7 @@ export class BindingShelf implements Shelf {
   readonly #lists: Readonly<Record<ListedBy, RowLists>> = { subject: new RowLists(), role: new RowLists(), resourceGroup: new RowLists() };
   readonly #interned: Readonly<Record<ListedBy, Interned>> = { subject: this.subjects, role: this.roles, resourceGroup: this.resourceGroups };
   readonly #byScope = new RowLists();
+  readonly #alike: AlikeRows;
   readonly #byUid = new RowTable();
   readonly #byPlace = new RowTable();
   readonly #uids = new UidColumn();
@@ -63,13 +68,17 @@ export class BindingShelf implements Shelf {
   #cells = new Int32Array(80);
   #flags = new Uint8Array(16);
 
+  constructor(alike = new AlikeRows()) {
+    this.#alike = alike;
+  }
+
   get size(): number {
     return this.#rows - this.#free.length;
   }
 
   get bytes(): number {
     const words = [this.subjects, this.roles, this.resourceGroups, this.paths];
-    const parts = [...words, ...Object.values(this.#lists), this.#byScope, this.#byUid, this.#byPlace, this.#uids, this.#identifiers];
+    const parts = [...words, ...Object.values(this.#lists), this.#byScope, this.#alike, this.#byUid, this.#byPlace, this.#uids, this.#identifiers];
     const columns = this.#cells.byteLength + this.#flags.byteLength;
     return columns + parts.reduce((sum, part) => sum + part.bytes, 0) + 256 * this.#aside.size + 64 * this.#expires.size + 8 * this.#free.length;
   }
@@ -132,6 +141,7 @@ export class BindingShelf implements Shelf {
     this.#lists.subject.add(cells[5 * row]!, row);
     this.#lists.role.add(cells[5 * row + 1]!, row);
     this.#lists.resourceGroup.add(cells[5 * row + 2]!, row);
+    this.#alike.add(path, this.#paired(row));
   }
 
   remove(uid: string): void {
@@ -145,6 +155,7 @@ export class BindingShelf implements Shelf {
       this.#lists.subject.remove(this.#cells[5 * row]!, row);
       this.#lists.role.remove(this.#cells[5 * row + 1]!, row);
       this.#lists.resourceGroup.remove(this.#cells[5 * row + 2]!, row);
+      this.#alike.remove(path, this.#paired(row));
     }
     this.#byScope.remove(path, row);
     this.#byPlace.remove(hashText(this.#identifier(row), path), row);
@@ -181,6 +192,15 @@ export class BindingShelf implements Shelf {
   /** The next row of the scope; -1 = it was the last. */
   afterAt(row: number): number {
     return this.#byScope.after(row);
+  }
+
+  /**
+   * The rows of a scope that dangle nowhere, together those that name the same role and resource group; null where there are
+   * few rows, which are as quickly read one by one.
+   */
+  alikeAt(scope: ScopePath): Iterable<ReadonlySet<number>> | null {
+    const path = this.paths.find(scope);
+    return path < 0 ? null : this.#alike.of(path, this.#pairedAt(path));
   }
 
   /** Numbers of `subjects`, `roles`, `resourceGroups` and `paths`; -1 where a reference dangles. */
@@ -256,6 +276,14 @@ export class BindingShelf implements Shelf {
   #isNamed(row: number, identifier: string): boolean {
     const aside = (this.#flags[row]! & asideBit) === 0 ? null : this.#aside.get(row)!.identifier;
     return aside === null ? this.#identifiers.is(row, identifier) : aside === identifier;
+  }
+
+  #paired(row: number): PairedRow {
+    return { row, pair: pairFactor * this.role(row) + this.resourceGroup(row) };
+  }
+
+  *#pairedAt(path: number): Generator<PairedRow> {
+    for (let row = this.#byScope.first(path); row >= 0; row = this.#byScope.after(row)) if (this.#isListed(row)) yield this.#paired(row);
   }
 
   #isListed(row: number): boolean {

@@ -73,12 +73,13 @@ export class CompiledGrants {
     return false;
   }
 
-  /** Numbers of scopes in which or from which something is given now. */
-  *liveScopes(nowMs: number): Generator<number> {
+  /** Scopes, by their numbers, in which something is given now, and whether anything is given below them too. */
+  *liveRanges(nowMs: number): Generator<{ readonly scope: number; readonly includesBelow: boolean }> {
     for (let at = 0; at < this.#cells.length; at += 4) {
       if (this.#cells[at] === 0) continue;
-      const isLive = this.#cells[at + 1] !== emptySet || (this.#limited[this.#cells[at + 3]! - 1] ?? []).some((one) => isInTime(one, nowMs));
-      if (isLive) yield this.#cells[at]! - 1;
+      const limited = (this.#limited[this.#cells[at + 3]! - 1] ?? []).filter((one) => isInTime(one, nowMs));
+      if (this.#cells[at + 1] === emptySet && limited.length === 0) continue;
+      yield { scope: this.#cells[at]! - 1, includesBelow: this.#cells[at + 2] !== emptySet || limited.some((one) => one.includesBelow) };
     }
   }
 

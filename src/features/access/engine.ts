@@ -8,6 +8,7 @@ import type { CompiledGrants } from './compiled-grants.ts';
 import type { Way } from './grants.ts';
 import { bootstrapWays, makeSessionWays } from './grants.ts';
 import { HeldPeople } from './held-people.ts';
+import type { Range } from './schema.ts';
 import type { ScopeNode } from './scope-tree.ts';
 import { Vocabulary } from './vocabulary.ts';
 
@@ -36,9 +37,11 @@ export class Engine {
     return this.#people.find(type, uid);
   }
 
-  /** Scopes in which something is given to a person now. */
-  *liveScopes(type: 'user' | 'service_account', uid: string, nowMs: number): Generator<ScopePath> {
-    for (const number of this.person(type, uid)?.liveScopes(nowMs) ?? []) yield this.#account.scopes.numbered(number).path;
+  /** Where something is given to a person now. */
+  *liveRanges(type: 'user' | 'service_account', uid: string, nowMs: number): Generator<Range> {
+    for (const { scope, includesBelow } of this.person(type, uid)?.liveRanges(nowMs) ?? []) {
+      yield { scope: this.#account.scopes.numbered(scope).path, includeChildScopes: includesBelow };
+    }
   }
 
   /** Uids of a person and its groups; none of one whom nothing is compiled for. */

@@ -29,39 +29,37 @@ interface Reach {
 /** True when the caller has a live grant at, above or below the scope; without one a list of it is not found. */
 export function hasLiveGrant(world: World, kinds: Kinds, asker: Asker, scope: ScopePath, now: Date): boolean {
   if (!world.hasScope(scope)) return false;
-  for (const live of liveScopes(world, kinds, asker, now)) if (contains(live, scope) || contains(scope, live)) return true;
+  for (const { scope: live } of liveRanges(world, kinds, asker, now)) if (contains(live, scope) || contains(scope, live)) return true;
   return false;
 }
 
 /** True when the caller is allowed anything anywhere. A session that is not is dead. */
 export function anyGrantNow(world: World, kinds: Kinds, asker: Asker, now: Date): boolean {
-  for (const _ of liveScopes(world, kinds, asker, now)) return true;
+  for (const _ of liveRanges(world, kinds, asker, now)) return true;
   return false;
 }
 
 /** Rule 10: the scopes whose names show. A live grant in a scope shows its name and those above, and says nothing about others. */
 export function visibleNames(world: World, kinds: Kinds, asker: Asker, now: Date): ReadonlySet<ScopePath> {
   const names = new Set<ScopePath>();
-  for (const live of liveScopes(world, kinds, asker, now)) for (const scope of upwards(live)) names.add(scope);
+  for (const { scope: live } of liveRanges(world, kinds, asker, now)) for (const scope of upwards(live)) names.add(scope);
   return names;
 }
 
-/** Scopes in which, or in which and below, something live is given. */
-function* liveScopes(world: World, kinds: Kinds, asker: Asker, now: Date): Generator<ScopePath> {
+/** Where something live is given, however little; a scope may be told twice. */
+export function* liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Generator<Range> {
   const { type, uid } = asker.principal;
   const isPerson = type === 'user' || type === 'service_account';
   const isItself = asker.bounds === 'principal' && asker.actor === undefined;
   const engine = isPerson && isItself && asker.accountId === world.accountId ? engineOf(world, kinds, asker) : null;
   if (engine === null || !isPerson) {
-    for (const range of liveRanges(world, kinds, asker, now)) yield range.scope;
+    yield* rangesWrittenOut(world, kinds, asker, now.getTime());
     return;
   }
-  for (const path of engine.liveScopes(type, uid, now.getTime())) if (world.hasScope(path)) yield path;
+  for (const range of engine.liveRanges(type, uid, now.getTime())) if (world.hasScope(range.scope)) yield range;
 }
 
-/** Where something live is given, however little; a range may be told twice. */
-export function liveRanges(world: World, kinds: Kinds, asker: Asker, now: Date): Range[] {
-  const nowMs = now.getTime();
+function rangesWrittenOut(world: World, kinds: Kinds, asker: Asker, nowMs: number): Range[] {
   const words = kinds.of(world);
   const bounds = asker.bounds === 'principal' ? [] : [asker.bounds.map(boundReach)];
   const actor = actorOf(asker);

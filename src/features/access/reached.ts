@@ -10,12 +10,14 @@ import type { Entry, World } from '#kernel/world.ts';
 import { openedScope } from '#kernel/world.ts';
 import { accountAccess } from './account-access.ts';
 import { allUsersScope, allUsersUid, isAllUsers } from './all-users.ts';
+import type { BindingShelf } from './binding-shelf.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, grantHas, isLive, mappingGrant } from './grants.ts';
-import { groupsAround, mappingGrants, subjectEntry } from './lookup.ts';
+import { groupsAround, mappingGrants, roleFacts, subjectEntry } from './lookup.ts';
 import { staysOf } from './memberships.ts';
 import { placesOf } from './places.ts';
+import { roleHas } from './roles.ts';
 import type { BindingFacts, GroupFacts } from './schema.ts';
 import type { Resources } from './selector.ts';
 import { couldMatch } from './selector.ts';
@@ -41,21 +43,42 @@ export function subjectsThatCould(turned: Turned): ReadonlySet<string> {
 /** Most bindings of a scope say the same of the question as others with their role and resource group: those are asked once. */
 function addFromRows(turned: Turned, scope: ScopePath, could: Set<string>): void {
   const { bindings } = accountAccess(turned.world);
-  const known = new Map<number, boolean>();
-  for (let row = bindings.firstAt(scope); row >= 0; row = bindings.afterAt(row)) {
-    const [subject, role, group] = [bindings.subject(row), bindings.role(row), bindings.resourceGroup(row)];
-    if (subject < 0 || role < 0 || group < 0 || bindings.isDisabled(row)) continue;
+  const pairCould = pairsAsked(turned, bindings);
+  const addLive = (row: number): void => {
     const expiresAtMs = bindings.expiresAtMs(row);
-    if (expiresAtMs !== null && turned.nowMs >= expiresAtMs) continue;
-    const key = role * rowNumbers + group;
-    let allows = known.get(key);
-    if (allows === undefined) known.set(key, (allows = grantCould(turned, always(bindingGrant(turned.world, bindings.entry(row))))));
-    if (allows) could.add(bindings.subjects.word(subject));
+    if (!bindings.isDisabled(row) && (expiresAtMs === null || turned.nowMs < expiresAtMs)) could.add(bindings.subjects.word(bindings.subject(row)));
+  };
+  const alike = bindings.alikeAt(scope);
+  for (const rows of alike ?? []) {
+    const [first] = rows;
+    if (pairCould(first!)) for (const row of rows) addLive(row);
+  }
+  if (alike !== null) return;
+  for (let row = bindings.firstAt(scope); row >= 0; row = bindings.afterAt(row)) {
+    const dangles = bindings.subject(row) < 0 || bindings.role(row) < 0 || bindings.resourceGroup(row) < 0;
+    if (!dangles && pairCould(row)) addLive(row);
   }
 }
 
-/** More than there are numbers of one column. */
-const rowNumbers = 2 ** 26;
+/** Of rows of one scope: whether what a row names together could allow it, disabled or over as the row may be. */
+function pairsAsked(turned: Turned, bindings: BindingShelf): (row: number) => boolean {
+  const known = new Map<number, Map<number, boolean> | null>();
+  return (row) => {
+    const [role, group] = [bindings.role(row), bindings.resourceGroup(row)];
+    let ofRole = known.get(role);
+    if (ofRole === undefined) known.set(role, (ofRole = roleCould(turned, bindings.roles.word(role)) ? new Map() : null));
+    if (ofRole === null) return false;
+    let could = ofRole.get(group);
+    if (could === undefined) ofRole.set(group, (could = grantCould(turned, always(bindingGrant(turned.world, bindings.entry(row))))));
+    return could;
+  };
+}
+
+function roleCould({ world, kinds, question }: Turned, uid: string): boolean {
+  const role = roleFacts(world, uid);
+  const noun = kinds.of(world).permission(question.permission)?.noun;
+  return role !== null && noun !== undefined && roleHas(role, question.permission, noun);
+}
 
 /** Whether it is live is asked of each row; what is kept for all of them is not. */
 function always(grant: Grant | null): Grant | null {

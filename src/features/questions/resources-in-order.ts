@@ -37,23 +37,29 @@ export function isPassed(scope: ScopePath, key: string): boolean {
 
 /**
  * The scopes that some ranges reach, in order, those that exist and lie in `within`. A scope is a resource of its parent as
- * well as of its own (CONTRACTS §4 rule 9): what is given in it may be about itself, which lies above.
+ * well as of its own (CONTRACTS §4 rule 9): what is given in it may be about itself, which lies above. Whoever stops early
+ * has not walked the rest.
  */
-export function partsWithin(world: World, ranges: Iterable<Range>, within: ScopePath): readonly (readonly [ScopePath, Part])[] {
-  const all = allScopes(world);
-  const parts = new Map<ScopePath, Part>();
-  const open = (scope: ScopePath): void => {
-    const parent = parentOf(scope);
-    const part = parent === null ? 'all' : (parts.get(parent) ?? new Set());
-    if (part !== 'all') parts.set(parent!, part.add(scope));
-  };
+export function* partsWithin(world: World, ranges: Iterable<Range>, within: ScopePath): Generator<readonly [ScopePath, Part]> {
+  const alone = new Set<ScopePath>();
+  const roots = new Set<ScopePath>();
+  const opened = new Map<ScopePath, Set<ScopePath>>();
   for (const { scope, includeChildScopes } of ranges) {
     const shared = contains(scope, within) && includeChildScopes ? within : scope;
     if (!contains(within, shared) || !world.hasScope(shared)) continue;
-    for (const one of includeChildScopes ? below(all, shared) : [shared]) parts.set(one, 'all');
-    open(shared);
+    (includeChildScopes ? roots : alone).add(shared);
+    const parent = parentOf(shared);
+    if (parent !== null) opened.set(parent, (opened.get(parent) ?? new Set()).add(shared));
   }
-  return [...parts].toSorted(([a], [b]) => scopesInOrder(a, b));
+  const all = allScopes(world);
+  let passed: ScopePath | null = null;
+  for (const scope of [...new Set([...alone, ...roots, ...opened.keys()])].toSorted(scopesInOrder)) {
+    if (passed !== null && contains(passed, scope)) continue;
+    if (roots.has(scope)) {
+      passed = scope;
+      for (const one of below(all, scope)) yield [one, 'all'];
+    } else yield [scope, alone.has(scope) ? 'all' : opened.get(scope)!];
+  }
 }
 
 interface Wanted {
@@ -113,12 +119,8 @@ function allScopes(world: World): readonly ScopePath[] {
   });
 }
 
-function below(all: readonly ScopePath[], scope: ScopePath): readonly ScopePath[] {
-  if (scope === accountScope) return all;
-  const first = firstFrom(all, scope);
-  let end = first;
-  while (end < all.length && contains(scope, all[end]!)) end++;
-  return all.slice(first, end);
+function* below(all: readonly ScopePath[], scope: ScopePath): Generator<ScopePath> {
+  for (let at = scope === accountScope ? 0 : firstFrom(all, scope); at < all.length && contains(scope, all[at]!); at++) yield all[at]!;
 }
 
 /** Index of the first that is not before `scope`; the account stands before all and sorts nowhere. */

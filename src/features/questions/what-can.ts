@@ -42,11 +42,12 @@ export function whatCan(asking: Asking, wanted: Wanted): { readonly items: reado
   const items: FoundResource[] = [];
   let last: string | null = null;
   let looked = 0;
+  const permissionsAsked = asked(asking, wanted);
   for (const { key, id, target } of resourcesInOrder(asking, wanted)) {
     if (items.length === wanted.limit || looked === maxLookedAt) return { items, next: last };
     looked += 1;
     last = key;
-    const permissions = permissionsOn(asking, wanted, target);
+    const permissions = permissionsOn(asking, permissionsAsked(target.kind), target);
     if (permissions.length > 0) items.push({ kind: target.kind, id, scope: target.scope, permissions });
   }
   return { items, next: null };
@@ -55,10 +56,20 @@ export function whatCan(asking: Asking, wanted: Wanted): { readonly items: reado
 /** Of one page: so many are done in some milliseconds. */
 const maxLookedAt = 1_000;
 
-function permissionsOn({ world, kinds, asker, now }: Asking, { permission }: Wanted, target: Target): string[] {
-  const verbs = kinds.of(world).nouns.get(target.kind)?.verbs ?? [];
-  const asked = permission === null ? verbs.map((verb) => `${target.kind}.${verb}`) : [permission];
-  return asked.filter((one) => evaluate(world, kinds, asker, { permission: one, target }, now).allowed);
+function permissionsOn({ world, kinds, asker, now }: Asking, permissions: readonly string[], target: Target): string[] {
+  return permissions.filter((permission) => evaluate(world, kinds, asker, { permission, target }, now).allowed);
+}
+
+/** Each name is put together once: there are a thousand resources and more questions. */
+function asked({ world, kinds }: Asking, { permission }: Wanted): (kind: string) => readonly string[] {
+  if (permission !== null) return () => [permission];
+  const words = kinds.of(world);
+  const known = new Map<string, readonly string[]>();
+  return (kind) => {
+    let names = known.get(kind);
+    if (names === undefined) known.set(kind, (names = (words.nouns.get(kind)?.verbs ?? []).map((verb) => `${kind}.${verb}`)));
+    return names;
+  };
 }
 
 interface Placed {

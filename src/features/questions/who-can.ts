@@ -1,5 +1,5 @@
 /** Who may do something to a resource: people in the order of their names, then the workloads that could come. */
-import { evaluate, isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from '#features/access/feature.ts';
+import { evaluate, mappingsThatCould, subjectsThatCould } from '#features/access/feature.ts';
 import type { ClaimMappingFacts } from '#features/trust/schema.ts';
 import type { Asker } from '#features/access/feature.ts';
 import type { Decision, Question } from '#kernel/decision.ts';
@@ -7,7 +7,7 @@ import type { Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { PersonType } from './people-in-order.ts';
-import { inOrderOfPaths, peopleInOrder } from './people-in-order.ts';
+import { peopleReached } from './people-reached.ts';
 
 export interface FoundPerson {
   readonly type: PersonType;
@@ -38,9 +38,6 @@ interface Wanted<T extends string> {
   readonly limit: number;
 }
 
-/** So many are looked up one by one; of more, the ordered list is walked until the page is full. */
-const maxGathered = 2_000;
-
 /** At most `limit`, and where the next page begins; null when there is no more. A page that took long ends early. */
 export function whoCan(asking: Asking, wanted: Wanted<PersonType | 'workload'>): { readonly items: readonly (FoundPerson | PotentialWorkload)[]; readonly next: string | null } {
   const items: (FoundPerson | PotentialWorkload)[] = [];
@@ -68,24 +65,25 @@ function* everybody(asking: Asking, { types, after }: Wanted<PersonType | 'workl
   const { world, kinds, question, now } = asking;
   const turned = { world, kinds, question, nowMs: now.getTime() };
   const subjects = subjectsThatCould(turned);
-  const isLater = (key: string): boolean => after === null || key > after;
-  const gathered = peopleUnder(world, subjects, maxGathered);
   for (const type of types.toSorted()) {
     if (type === 'workload') {
       const mappings = mappingsThatCould(turned).map((mapping) => workloadOf(world, mapping)).toSorted((a, b) => (a.path < b.path ? -1 : 1));
-      for (const found of mappings) if (isLater(keyOf(found))) yield { key: keyOf(found), found };
+      for (const found of mappings) if (after === null || keyOf(found) > after) yield { key: keyOf(found), found };
       continue;
     }
-    const people = gathered === null ? peopleInOrder(world, type) : inOrderOfPaths(gathered.filter((entry) => entry.kind === type));
-    for (const { path, entry } of people) {
-      const key = keyOf({ type, path });
-      if (!isLater(key)) continue;
-      const isReached = gathered !== null || isUnder(world, entry, subjects);
+    for (const { path, entry, isReached } of peopleReached(world, type, { subjects, after: pathAfter(type, after) })) {
       const asker: Asker = { accountId: world.accountId, principal: { type, uid: entry.uid, path }, bounds: 'principal' };
       const decision = isReached ? evaluate(world, kinds, asker, question, now) : null;
-      yield { key, found: decision?.allowed === true ? { type, path, decision } : null };
+      yield { key: keyOf({ type, path }), found: decision?.allowed === true ? { type, path, decision } : null };
     }
   }
+}
+
+/** Of a type whose keys all come before, what comes after every path. */
+function pathAfter(type: PersonType, after: string | null): string | null {
+  const none = keyOf({ type, path: '' });
+  if (after === null || after < none) return null;
+  return after.startsWith(none) ? after.slice(none.length) : '\uffff';
 }
 
 function workloadOf(world: World, mapping: Entry): PotentialWorkload {

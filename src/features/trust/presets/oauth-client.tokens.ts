@@ -16,7 +16,7 @@ export const samples: Samples = {
     { says: 'Okta', claims: { iss: 'https://acme.okta.com/oauth2/default', aud: 'https://sallyport.example', sub: '0oa1gbs', ver: 1, jti: 'AT.1', cid: '0oa1gbs', scp: ['deploy'], uid: '00u1' }, subject: '0oa1gbs' },
     {
       says: 'Entra, read without its own preset',
-      claims: { iss: 'https://login.microsoftonline.com/8f14e45f-ceea-467f-a0e6-2f1b6c7d8e01/v2.0', aud: 'https://sallyport.example', sub: '8f14e45f-ceea-467f-a0e6-2f1b6c7d8e02', azp: '8f14e45f-ceea-467f-a0e6-2f1b6c7d8e03', roles: ['Deploy.All'], ver: '2.0' },
+      claims: { iss: 'https://login.microsoftonline.com/8f14e45f-ceea-467f-a0e6-2f1b6c7d8e09/v2.0', aud: 'https://sallyport.example', sub: '8f14e45f-ceea-467f-a0e6-2f1b6c7d8e02', azp: '8f14e45f-ceea-467f-a0e6-2f1b6c7d8e03', roles: ['Deploy.All'], ver: '2.0' },
       subject: '8f14e45f-ceea-467f-a0e6-2f1b6c7d8e02',
     },
   ],

@@ -9,6 +9,7 @@ import { depthOf, levelOf, parseScope } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { lintMapping } from './lint/lint-mapping.ts';
 import type { ClaimMappingSpec, GrantSpec, IssuerFacts } from './schema.ts';
+import { rangeOf } from './scope-grant.ts';
 
 type MappingDraft = Draft<ClaimMappingSpec>;
 
@@ -83,11 +84,12 @@ function unknownScopeFaults({ draft }: Place, parts: { grant: GrantSpec; role: E
   const { grant, role, group, at } = parts;
   const { level } = role.facts as RoleFacts;
   if (typeof grant.scope === 'object' && grant.scope.map !== undefined) return [];
-  if (depthOf(levelOf(draft.scope)) >= depthOf(level)) return [];
+  const range = rangeOf(grant, draft.scope);
+  if (depthOf(levelOf(range)) >= depthOf(level)) return [];
   const isCountable = group === undefined ? (grant.resources ?? []).every(({ where, condition }) => where === undefined && condition === undefined) : builtinByUid(group.uid) !== undefined;
   if (isCountable) return [];
   const what = group === undefined ? 'resources with conditions' : `the resource group \`${group.identifier}\``;
-  return [{ pointer: `${at}/scope/from`, message: `with ${what}, a scope straight from a claim needs a role of the level \`${levelOf(draft.scope)}\`, or a \`map\`` }];
+  return [{ pointer: `${at}/scope/from`, message: `with ${what}, a scope straight from a claim needs a role of the level \`${levelOf(range)}\`, or a \`map\`` }];
 }
 
 function entryOf(world: World, uid: string | undefined, kind: string): Entry | undefined {

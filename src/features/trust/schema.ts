@@ -100,18 +100,20 @@ const scopeFromClaim = z
   .strictObject({
     from: claimPointer,
     map: scopeMap.optional(),
+    within: scopePath.optional().describe('the range: what the claim names must lie at or below it; absent = at or below the mapping\'s own scope'),
     acceptMutable: z.literal(true).optional(),
     reason: z.string().min(1).max(1_000).optional(),
   })
   .refine(({ acceptMutable, reason }) => (acceptMutable === undefined) === (reason === undefined), {
     path: ['reason'],
     error: '`acceptMutable: true` and its `reason` belong together',
-  });
+  })
+  .refine(({ within, map }) => within === undefined || map === undefined, { path: ['within'], error: 'belongs to a scope straight from a claim; a `map` says each scope itself' });
 
 const grant = z
   .strictObject({
     role: ref('role'),
-    scope: z.union([scopePath, scopeFromClaim], { error: 'must be a scope path, or `{ from, map }`' }),
+    scope: z.union([scopePath, scopeFromClaim], { error: 'must be a scope path, `{ from, map }` or `{ from, within }`' }),
     resourceGroup: ref('resource_group').optional(),
     resources: selectorList.optional(),
     includeChildScopes: z.boolean().optional(),

@@ -31,6 +31,13 @@ describe('the scope a grant resolves to', () => {
     ['a wildcard is no scope', '/', { from: '/team' }, { team: '*' }, 'the claim is no scope path'],
     ['white space is not trimmed', '/', { from: '/team' }, { team: ' payments' }, 'the claim is no scope path'],
     ['an object is no scope', '/', { from: '/team' }, { team: { scope: 'payments' } }, 'the claim is no scope path'],
+    ['a claim names a scope within the range', '/', { from: '/team', within: 'payments' }, { team: 'payments/checkout' }, 'payments/checkout'],
+    ['the range itself is within it', '/', { from: '/team', within: 'payments' }, { team: 'payments' }, 'payments'],
+    ['beside the range there is nothing, though the mapping reaches there', '/', { from: '/team', within: 'payments' }, { team: 'platform' }, 'the scope does not lie at or below `payments`'],
+    ['above the range there is nothing', '/', { from: '/team', within: 'payments/checkout' }, { team: 'payments' }, 'the scope does not lie at or below `payments/checkout`'],
+    ['a name that begins like the range is beside it', '/', { from: '/team', within: 'payments' }, { team: 'payments2' }, 'the scope does not lie at or below `payments`'],
+    ['a range beside the mapping is none', 'payments', { from: '/team', within: 'platform' }, { team: 'platform/edge' }, 'the scope does not lie at or below `payments`'],
+    ['two scopes are ambiguous', '/', { from: '/team', within: 'payments' }, { team: ['payments/checkout', 'payments/refunds'] }, 'the claim is no scope path'],
     ['claims with dots and slashes are addressed by pointer', '/', { from: '/https:~1~1acme.example~1team' }, { 'https://acme.example/team': 'payments' }, 'payments'],
   ];
   for (const [says, at, scope, claims, expected] of rows) {
@@ -73,6 +80,11 @@ describe('what a grant may become', () => {
   test('a claim and conditions: all that the mapping\'s scope holds', () => {
     const resources = [{ type: 'pipeline', where: { 'tags.app': { equalsClaim: '/app' } } }];
     assert.deepEqual(targets({ scope: { from: '/p' }, resources }, '/').map((grant) => [grant.scope, grant.includeChildScopes]), [['/', true]]);
+  });
+
+  test('a claim within a range: scopes of the range and no others', () => {
+    assert.deepEqual(targets({ scope: { from: '/p', within: 'payments' }, resources: pipelines }, '/').map((grant) => grant.scope), ['payments/*']);
+    assert.deepEqual(targets({ scope: { from: '/p', within: 'payments/checkout' }, resources: pipelines }, '/').map((grant) => grant.scope), ['payments/checkout']);
   });
 
   test('a claim in a mapping of a project: that project', () => {

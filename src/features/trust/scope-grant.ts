@@ -54,8 +54,15 @@ export function compileGrant(spec: GrantSpec, index: number, place: { readonly a
     const targets = [...new Set(scopes.values())].map((scope) => ({ ...what, scope }));
     return { index, fingerprint, resolve: (claims) => mapped(what, scopes, from, claims), targets: () => targets };
   }
-  const targets = anywhereBelow(what, at);
-  return { index, fingerprint, resolve: (claims) => named(what, at, from, claims), targets: () => targets };
+  const range = rangeOf(spec, at);
+  const targets = anywhereBelow(what, range);
+  return { index, fingerprint, resolve: (claims) => named(what, range, from, claims), targets: () => targets };
+}
+
+/** Where a scope straight from a claim may lie: never above or beside the mapping itself, whatever an old document says. */
+export function rangeOf({ scope }: Pick<GrantSpec, 'scope'>, at: ScopePath): ScopePath {
+  const within = typeof scope === 'string' || scope.within === undefined ? null : parseScope(scope.within);
+  return within !== null && contains(at, within) ? within : at;
 }
 
 export function isMiss(outcome: MappingGrant | ScopeMiss): outcome is ScopeMiss {
@@ -76,7 +83,7 @@ function mapped(what: What, scopes: ReadonlyMap<string, ScopePath>, claim: strin
   return scope === undefined ? { claim, because: value === undefined ? 'the claim is missing' : 'the map has no such value' } : { ...what, scope };
 }
 
-/** The claim's own words are a scope path at or below the mapping's scope. The empty text is not the account. */
+/** The claim's own words are a scope path at or below `at`. The empty text is not the account. */
 function named(what: What, at: ScopePath, claim: string, claims: Claims): MappingGrant | ScopeMiss {
   const value = readPointer(claims, claim);
   if (value === undefined) return { claim, because: 'the claim is missing' };

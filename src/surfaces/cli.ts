@@ -14,7 +14,6 @@ import { auditColumns } from './audit-columns.ts';
 import { changeCommands } from './change-commands.ts';
 import { executionCommands } from './execution-commands.ts';
 import { issuerDriftCommands } from './issuer-drift-commands.ts';
-import { issuerDriftCommands } from './issuer-drift-commands.ts';
 import { issuerCommands } from './issuer-commands.ts';
 import type { Wrapper } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
@@ -23,17 +22,16 @@ import { trustCommands } from './trust-commands.ts';
 import { unusedCommand } from './unused-command.ts';
 
 export interface CliParts {
-  readonly kinds: () => Kinds;
+  readonly kinds: () => Promise<Kinds>;
   /** Turns a bare document of another tool into a manifest. */
   readonly wrap: Wrapper;
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...issuerDriftCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...sessionCommands, ...audits];
+  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...sessionCommands, ...audits];
 }
 
-function kindNamed(parts: CliParts, text: string): string {
-  const kinds = parts.kinds();
+function kindNamed(kinds: Kinds, text: string): string {
   const known = [...kinds.kinds.keys()];
   const wanted = text.toLowerCase().replaceAll('-', '_');
   const found = known.find((name) => [name, manifestKind(name).toLowerCase(), collectionOf(name).replaceAll('-', '_')].includes(wanted));
@@ -49,18 +47,19 @@ function get(parts: CliParts): CommandRecord {
     args: [['<kind>', 'e.g. Role'], ['[path]', 'path of the resource, or of a scope with a trailing slash; absent lists the account']],
     data: true,
     run: async (server, { args, terminal, json }) => {
-      const kind = kindNamed(parts, args[0]!);
+      const kinds = await parts.kinds();
+      const kind = kindNamed(kinds, args[0]!);
       const path = args[1];
       const listed = path === undefined || path.endsWith('/') ? parseScope(path?.slice(0, -1)) : null;
       if (listed !== null) {
-        refuseOtherLevel(parts, kind, listed);
+        refuseOtherLevel(kinds, kind, listed);
         const items = await collect(server, `${scopeApi(server, listed)}/${collectionOf(kind)}`);
         if (json) return terminal.print(JSON.stringify(items));
         for (const line of table(items.map((item) => [String(item['path']), item['version'] === undefined ? '' : `v${String(item['version'])}`, String(item['name'] ?? '')]))) terminal.print(line.trimEnd());
         return undefined;
       }
       const place = placeOf(path!);
-      refuseOtherLevel(parts, kind, place.scope);
+      refuseOtherLevel(kinds, kind, place.scope);
       const view = (await server.call({ method: 'GET', path: `${scopeApi(server, place.scope)}/${collectionOf(kind)}/${place.identifier}` })) as Record<string, unknown>;
       terminal.print(json ? JSON.stringify(view) : stringify(view).trimEnd());
     },
@@ -68,8 +67,8 @@ function get(parts: CliParts): CommandRecord {
 }
 
 /** There is nothing to be asked for at a level the kind does not have. */
-function refuseOtherLevel(parts: CliParts, kind: string, scope: ScopePath): void {
-  const levels = parts.kinds().kinds.get(kind)?.levels ?? [];
+function refuseOtherLevel(kinds: Kinds, kind: string, scope: ScopePath): void {
+  const levels = kinds.kinds.get(kind)?.levels ?? [];
   if (levels.includes(levelOf(scope))) return;
   const name = manifestKind(kind);
   const places = { account: 'the account', org: 'an organization', project: 'a project' } as const;
@@ -90,7 +89,7 @@ function remove(parts: CliParts): CommandRecord {
     args: [['<kind>', 'e.g. Role'], ['<path>', 'path of the resource']],
     options: [{ flags: '--cascade', help: 'also what is in it; references to it are left dangling' }],
     run: async (server, { args, options, terminal }) => {
-      const kind = kindNamed(parts, args[0]!);
+      const kind = kindNamed(await parts.kinds(), args[0]!);
       const place = placeOf(args[1]!);
       await server.call({ method: 'DELETE', path: `${scopeApi(server, place.scope)}/${collectionOf(kind)}/${place.identifier}${options['cascade'] === true ? '?cascade=true' : ''}` });
       terminal.print(`deleted ${manifestKind(kind)} ${args[1]!}`);

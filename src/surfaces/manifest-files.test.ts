@@ -32,7 +32,7 @@ describe('a file that holds no manifests is refused before anything is sent:', (
   for (const [name, content, says] of rows) {
     test(name, async () => {
       const path = written(`${name}.yaml`, content);
-      await assert.rejects(readManifestFiles([path], nobody, () => null), (error: unknown) => {
+      await assert.rejects(readManifestFiles([path], nobody, async () => null), (error: unknown) => {
         assert.ok(error instanceof UsageError);
         assert.equal(error.message, says.replace('FILE', path));
         return true;
@@ -43,7 +43,7 @@ describe('a file that holds no manifests is refused before anything is sent:', (
 
 test('a fault the server finds is told with its place, and what has none by its name', async () => {
   const path = written('role.yaml', 'kind: Role\nspec:\n  level: planet\n---\nkind: Role\nidentifier: r\nspec: {}\n');
-  const files = await readManifestFiles([path], nobody, () => null);
+  const files = await readManifestFiles([path], nobody, async () => null);
   const faults = [
     { pointer: '/documents/0/identifier', message: 'is missing' },
     { pointer: '/spec/level', message: 'is no level', document: 0 },

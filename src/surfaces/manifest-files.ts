@@ -34,7 +34,7 @@ export interface Wrapped {
 }
 
 /** Null = the document is a manifest itself. Pointers of errors are those of the file. */
-export type Wrapper = (document: Record<string, unknown>) => Wrapped | { readonly errors: readonly FieldError[] } | null;
+export type Wrapper = (document: Record<string, unknown>) => Promise<Wrapped | { readonly errors: readonly FieldError[] } | null>;
 
 export async function readManifestFiles(paths: readonly string[], sources: ValueSources, wrap: Wrapper): Promise<ManifestFile[]> {
   const files = (await Promise.all(paths.map(filesOf))).flat();
@@ -68,7 +68,7 @@ async function readOne(path: string, sources: ValueSources, wrap: Wrapper): Prom
     const data: unknown = document.toJS({ maxAliasCount: 0 });
     if (data === null) continue; // a `---` with nothing behind it
     if (typeof data !== 'object' || Array.isArray(data)) throw new UsageError(`${place(document.range[0])}: a manifest is a mapping`);
-    const wrapped = wrap(data as Record<string, unknown>);
+    const wrapped = await wrap(data as Record<string, unknown>);
     const locate = (pointer: string): string => place(offsetOf(document.contents as Node, pointer));
     if (wrapped === null) found.push({ path, manifest: await withValues(data as Record<string, unknown>, sources, locate), locate });
     else if ('errors' in wrapped) throw new UsageError(wrapped.errors.map(({ pointer, message }) => `${locate(pointer)}: \`${pointer}\` ${message}`).join('\n'));

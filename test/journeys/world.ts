@@ -142,7 +142,7 @@ export function told({ status, body }: RemoteAnswer): string {
 
 async function quickstart(hosts: Readonly<Record<string, string>>): Promise<Manifest[]> {
   const sources = { variable: () => password, stdin: () => Promise.reject(new Error('nobody is asked')) };
-  const files = await readManifestFiles([example], sources, () => null);
+  const files = await readManifestFiles([example], sources, async () => null);
   let text = JSON.stringify(files.map((file) => file.manifest));
   for (const [placeholder, host] of Object.entries(hosts)) text = text.replaceAll(placeholder, host);
   return JSON.parse(text) as Manifest[];

@@ -13,6 +13,8 @@ interface Trace {
   readonly checks: readonly { readonly check: string; readonly outcome: string }[];
   readonly mappings: readonly MappingTrace[];
   readonly hiddenMappings: number;
+  readonly unknownClaims: readonly string[];
+  readonly missingClaims: readonly string[];
   readonly event: { readonly id: string; readonly at: string; readonly correlationId: string; readonly mappings: readonly { readonly mapping: string; readonly version: number; readonly matched: boolean }[] } | null;
 }
 
@@ -64,6 +66,8 @@ function printTrace(terminal: Terminal, trace: Trace): void {
   if (trace.event !== null) terminal.print(`event    ${trace.event.id}, ${trace.event.at}, correlation id ${trace.event.correlationId}`);
   for (const { mapping, version, matched } of trace.event?.mappings ?? []) terminal.print(`then     ${mapping} v${version} ${matched ? 'matched' : 'did not match'}`);
   for (const mapping of trace.mappings) for (const line of mappingLines(mapping)) terminal.print(line);
+  if (trace.unknownClaims.length > 0) terminal.print(`unknown  ${trace.unknownClaims.join(' ')}`);
+  if (trace.missingClaims.length > 0) terminal.print(`missing  ${trace.missingClaims.join(' ')}`);
   if (trace.hiddenMappings > 0) terminal.print(`and ${trace.hiddenMappings} claim mappings you may not view`);
 }
 

@@ -64,6 +64,11 @@ describe('a name that somebody else got', () => {
     assert.deepEqual([drifted!.id, drifted!.otherId, drifted!.refused], ['ws-old', 'ws-new', 1]);
     await world.exchange(token('recycled', 'ws-old'));
 
+    const explained = (await server.call({ method: 'POST', path: `${server.api}/sessions:explain`, body: { token: token('recycled', 'ws-new') } })).body as { accepted: boolean; cause: string };
+    assert.equal(explained.accepted, false);
+    assert.match(explained.cause, /`recycled` is pinned to/);
+    assert.equal((await pins('')).find(({ name }) => name === 'recycled')!.refused, 1, 'an explanation is no alarm');
+
     const unseen = await accept(drifted!.pin, 'ws-newer');
     assert.deepEqual([unseen.status, (unseen.body as { code: string }).code], [409, 'trust.pin_unknown']);
     const accepted = await accept(drifted!.pin, 'ws-new');

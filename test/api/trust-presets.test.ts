@@ -111,6 +111,31 @@ describe('who else has tokens of a shared issuer', () => {
   });
 });
 
+describe('a claim nobody has told of', () => {
+  const strange = () => signed({ ...allSamples.hcp_terraform.tokens[0]!.claims, colour: 'green' });
+  type Explained = { readonly accepted: boolean; readonly cause: string | null; readonly unknownClaims: string[]; readonly missingClaims: string[] };
+  const explain = async (token: string) => (await server.call({ method: 'POST', path: `${server.api}/sessions:explain`, body: { token } })).body as Explained;
+
+  test('costs nobody the entrance, and is counted and shown', async () => {
+    const counted = async () => Number(/^sallyport_unknown_claims_total (\d+)$/m.exec(String((await server.call({ method: 'GET', path: '/metrics' })).body))?.[1] ?? 0);
+    const before = await counted();
+    await world.exchange(strange());
+    assert.equal(await counted(), before + 1);
+    const { accepted, unknownClaims, missingClaims } = await explain(strange());
+    assert.deepEqual({ accepted, unknownClaims, missingClaims }, { accepted: true, unknownClaims: ['/colour'], missingClaims: [] });
+    const { claims } = (await server.call({ method: 'GET', path: `${server.api}/trusted-issuers/hcp_terraform_0/status` })).body as { claims: { unknown: unknown[] } };
+    assert.deepEqual(claims.unknown, [{ claim: '/colour', tokens: 1 }]);
+  });
+
+  test('is not one that is missing: what is always there and is not is shown, what is required is the cause', async () => {
+    const { claims } = allSamples.gitlab.tokens[0]!;
+    assert.deepEqual((await explain(signed(without(claims, '/runner_id')))).missingClaims, ['/runner_id']);
+    const nobody = await explain(signed(without(allSamples.kubernetes.tokens[0]!.claims, '/kubernetes.io/namespace')));
+    assert.equal(nobody.accepted, false);
+    assert.match(nobody.cause!, /has `\/kubernetes.io\/namespace`, and this one does not/);
+  });
+});
+
 describe('saving what strangers could use', () => {
   const issuerAt = (issuer: string, preset?: string) => ({ kind: 'TrustedIssuer', identifier: 'open', spec: { issuer, ...(preset === undefined ? {} : { preset }), audiences: ['https://sallyport.example'], keys: { discovery: true }, algorithms: ['RS256'] } });
   const apply = (documents: object[], how = 'apply') => server.call({ method: 'POST', path: `${server.api}/manifests:${how}`, body: { documents } });

@@ -5,10 +5,13 @@
 import { Refusal } from '#kernel/errors.ts';
 import { accountScope } from '#kernel/scope.ts';
 import type { Call } from '#platform/call.ts';
+import type { Database } from '#platform/database/database.ts';
 import type { Keyring } from '#platform/keyring.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
+import { whyDrifted } from './id-drift.ts';
 import type { IssuerKeys } from './keys.ts';
+import { matchAll } from './match.ts';
 import { redact } from './recorded-claims.ts';
 import { brief } from './storable.ts';
 import type { Step, Trace } from './trace.ts';
@@ -23,11 +26,12 @@ export const tokenChecks: readonly TokenCheck[] = [
 ];
 
 export interface ExplainServices {
+  readonly database: Database;
   readonly keys: IssuerKeys;
   readonly keyring: Keyring;
 }
 
-export async function explainToken({ keys, keyring }: ExplainServices, call: Call, token: string): Promise<Trace> {
+export async function explainToken({ keys, keyring, database }: ExplainServices, call: Call, token: string): Promise<Trace> {
   const read = attempt('read', () => readToken(token));
   if ('step' in read) return emptyTrace([read.step]);
   const preview = read.value;
@@ -39,10 +43,16 @@ export async function explainToken({ keys, keyring }: ExplainServices, call: Cal
   const checks = await verification(keys, call, issuer, preview);
   const digest = await keyring.digester(call.account.id);
   const shown = redact(digest, issuer.facts.redactClaims, preview.payload);
-  return traceOf(call, {
+  const traced = traceOf(call, {
     issuer, subject: subjectOf(issuer.facts, preview.payload), checks: [passed('read'), passed('registered'), ...checks],
     claims: { claims: preview.payload, redacted: [], digest }, shown: shown.claims, seesClaims: true,
   });
+  if (!traced.accepted) return traced;
+  const matches = matchAll(mappingsOf(call.world, issuer.uid), preview.payload, { atMs: call.now.getTime(), isBound: false, isDirect: false });
+  const drifted = await whyDrifted(database.read, call.account.id, { issuer, claims: shown.claims, matches });
+  if (drifted === null) return traced;
+  const cause = mayView(call, issuer.uid) ? drifted : 'a name the claim mapping trusts came with another id than before; who may view the issuer sees which';
+  return { ...traced, accepted: false, cause, causes: [cause] };
 }
 
 /** Below the account, an issuer is somebody's business only through a mapping there. */

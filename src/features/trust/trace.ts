@@ -6,6 +6,7 @@ import { contains } from '#kernel/scope.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { World } from '#kernel/world.ts';
 import type { Call } from '#platform/call.ts';
+import { accountFor, requiredMissing } from './account-for-claims.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
 import { causeOfCheck, causeOfMapping } from './causes.ts';
@@ -66,6 +67,8 @@ export const trace = z.strictObject({
   claims: z.unknown().describe('what the token says; proven only if all checks passed; null when the caller may not see it'),
   mappings: z.array(mappingTrace).describe('the mappings as they are now, the nearest first'),
   hiddenMappings: z.number().int().describe('mappings of the issuer the caller may not view'),
+  unknownClaims: z.array(z.string()).describe('claims neither the preset of the issuer nor its document knows'),
+  missingClaims: z.array(z.string()).describe('claims the preset says are always there'),
   event: pastEvent.nullable().describe('the exchange of the past that is explained'),
 });
 export type Trace = z.infer<typeof trace>;
@@ -102,11 +105,11 @@ export function traceOf(call: Call, { issuer, subject, checks, claims, shown: va
   const steps = seesRules ? checks : checks.map(({ expected: _expected, ...rest }) => rest);
   const isVerified = checks.every(({ outcome }) => outcome === 'passed' || outcome === 'not_kept');
   const gives = all.some(({ matched, mapping }) => matched && grantStates(call.world, mapping.facts, claims.claims).some(({ because }) => because === null));
-  const accepted = subject !== null && isVerified && gives;
+  const accepted = subject !== null && isVerified && gives && requiredMissing(issuer.facts.preset, claims.claims).length === 0;
   const causes = accepted ? [] : causesOf(call, { issuer, subject, steps, claims, values, shown, hidden: all.length - shown.length });
   return {
     accepted, cause: causes[0] ?? null, causes, issuer: issuer.path, subject: seesClaims ? subject : null, checks: [...steps], claims: seesClaims ? brief(values) : null,
-    mappings: shown, hiddenMappings: all.length - shown.length, event: null,
+    mappings: shown, hiddenMappings: all.length - shown.length, event: null, ...accounted(issuer, claims.claims, seesClaims),
   };
 }
 
@@ -122,7 +125,18 @@ function causesOf(call: Call, { issuer, subject, steps, claims, values, shown, h
   const noSubject = subject === null && failed.length === 0 ? [`subject: the workload is called by ${(issuer.facts.subjectClaims ?? ['/sub']).map((claim) => `\`${claim}\``).join(', ')}, of which the token lacks some`] : [];
   const ofMappings = shown.flatMap((each) => causeOfMapping(each, values) ?? []);
   const none = shown.length > 0 ? [] : [hidden === 0 ? 'the issuer has no claim mappings' : 'no claim mapping that you may view is of this issuer'];
-  return [...failed, ...noSubject, ...otherIssuers(call, issuer, claims), ...ofMappings, ...none].slice(0, maxCauses);
+  return [...failed, ...noSubject, ...incomplete(issuer, subject, claims.claims), ...otherIssuers(call, issuer, claims), ...ofMappings, ...none].slice(0, maxCauses);
+}
+
+/** The names of claims are for those who may see them. */
+function accounted({ facts }: TrustedIssuer, claims: Claims, seesClaims: boolean): Pick<Trace, 'unknownClaims' | 'missingClaims'> {
+  const { unknown, missing } = accountFor(facts.preset, claims, facts.immutableClaims);
+  return { unknownClaims: seesClaims ? [...unknown] : [], missingClaims: missing.map(({ claim }) => claim) };
+}
+
+function incomplete({ facts: { preset } }: TrustedIssuer, subject: string | null, claims: Claims): string[] {
+  const missing = requiredMissing(preset, claims);
+  return subject === null || missing.length === 0 ? [] : [`claims: a token of ${preset.title} has ${missing.map((claim) => `\`${claim}\``).join(', ')}, and this one does not`];
 }
 
 /** Mappings that would match but name another issuer. */
@@ -176,5 +190,5 @@ export function failure(check: string, error: Refusal): Step {
 /** Of a token that did not come to its issuer. */
 export function emptyTrace(checks: readonly Step[], claims: unknown = null): Trace {
   const causes = checks.filter(({ outcome }) => outcome === 'failed').map(causeOfCheck);
-  return { accepted: false, cause: causes[0] ?? null, causes, issuer: null, subject: null, checks: [...checks], claims, mappings: [], hiddenMappings: 0, event: null };
+  return { accepted: false, cause: causes[0] ?? null, causes, issuer: null, subject: null, checks: [...checks], claims, mappings: [], hiddenMappings: 0, unknownClaims: [], missingClaims: [], event: null };
 }

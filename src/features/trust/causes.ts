@@ -23,6 +23,8 @@ export interface MappingFacts {
   readonly matched: boolean;
   readonly conditions: readonly { readonly claim: string; readonly expected: unknown; readonly actual: unknown; readonly holds: boolean | null }[];
   readonly expression: { readonly source: string; readonly because: string | null } | null;
+  /** What it asks of how a token is used, and this one was not. */
+  readonly uses: readonly string[];
   readonly grants: readonly GrantState[];
 }
 
@@ -44,6 +46,7 @@ export function causeOfMapping(facts: MappingFacts, claims: Claims): string | nu
   for (const { claim } of facts.conditions.filter(({ holds }) => holds === null)) conditions.push(`whether \`${claim}\` fits cannot be told, since it was redacted`);
   const { expression } = facts;
   if (expression !== null && expression.because !== null) conditions.push(`its condition \`${expression.source}\` does not hold: ${expression.because}`);
+  conditions.push(...facts.uses);
   if (conditions.length > 0) return `claim mapping \`${facts.mapping}\`: ${conditions.join('; ')}`;
   if (facts.grants.some(({ because }) => because === null)) return null;
   const why = facts.grants.slice(0, maxConditions).map(({ grant, because }) => `grant ${grant}: ${because}`);

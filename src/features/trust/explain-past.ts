@@ -30,6 +30,8 @@ interface Detail {
   readonly check?: string;
   readonly because?: string;
   readonly redacted?: readonly string[];
+  readonly confirmation?: unknown;
+  readonly direct?: boolean;
   readonly mappings?: readonly { readonly uid: string; readonly version: number; readonly path: string }[];
 }
 
@@ -86,12 +88,12 @@ function withoutIssuer(row: ListedEvent): Trace {
 }
 
 async function explainRow(services: Services, call: Call, { row, issuer, seesAudit }: { row: ListedEvent; issuer: TrustedIssuer; seesAudit: boolean }): Promise<Trace> {
-  const { redacted = [] } = (row.event.detail ?? {}) as Detail;
+  const { redacted = [], confirmation, direct } = (row.event.detail ?? {}) as Detail;
   const claims = row.personal.claims?.value as Claims | undefined;
   const checks = [passed('read'), passed('registered'), ...checksOf(row)];
   if (claims === undefined) return { ...emptyTrace(checks), issuer: issuer.path };
   const digest = await services.keyring.digester(call.account.id);
-  return traceOf(call, { issuer, subject: subjectOf(issuer.facts, claims), checks, claims: { claims, redacted, digest }, shown: claims, seesClaims: seesAudit });
+  return traceOf(call, { issuer, subject: subjectOf(issuer.facts, claims), checks, claims: { claims, redacted, digest }, shown: claims, seesClaims: seesAudit, use: { atMs: row.event.at.getTime(), isBound: confirmation !== undefined, isDirect: direct === true } });
 }
 
 /** Which checks it had passed follows from the one that failed; what they looked at was not kept. */

@@ -46,6 +46,7 @@ export async function explainToken({ keys, keyring, database }: ExplainServices,
   const traced = traceOf(call, {
     issuer, subject: subjectOf(issuer.facts, preview.payload), checks: [passed('read'), passed('registered'), ...checks],
     claims: { claims: preview.payload, redacted: [], digest }, shown: shown.claims, seesClaims: true,
+    use: { atMs: call.now.getTime(), isBound: false, isDirect: false },
   });
   if (!traced.accepted) return traced;
   const matches = matchAll(mappingsOf(call.world, issuer.uid), preview.payload, { atMs: call.now.getTime(), isBound: false, isDirect: false });

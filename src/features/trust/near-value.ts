@@ -38,7 +38,18 @@ function nearText(wanted: string, actual: string): string | null {
   if (wanted.trim() === actual.trim()) return 'only spaces around it differ';
   if (wanted.replace(/\/$/, '') === actual.replace(/\/$/, '')) return 'only the slash at the end differs';
   if (wanted.normalize('NFKC') === actual.normalize('NFKC')) return 'they look alike and are written in other characters';
-  return null;
+  return wanted.length >= 5 && isOneSlip(wanted, actual) ? 'only one character differs, or two are swapped' : null;
+}
+
+/** One character more, less or another, or two neighbours swapped. */
+function isOneSlip(a: string, b: string): boolean {
+  if (Math.abs(a.length - b.length) > 1) return false;
+  let start = 0;
+  while (start < a.length && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+  const [restA, restB] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  return restA.length + restB.length <= 2 || (restA.length === 2 && restB.length === 2 && restA[0] === restB[1] && restA[1] === restB[0]);
 }
 
 function nearGlob(glob: string, actual: unknown): string | null {

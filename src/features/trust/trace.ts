@@ -1,5 +1,6 @@
 /** The trace of a token: what is shown of why it is accepted or refused, and to whom. */
 import { z } from 'zod';
+import type { TokenUse } from '#kernel/caller.ts';
 import type { Refusal } from '#kernel/errors.ts';
 import { readPointer } from '#kernel/matcher.ts';
 import { contains } from '#kernel/scope.ts';
@@ -9,12 +10,15 @@ import type { Call } from '#platform/call.ts';
 import { accountFor, requiredMissing } from './account-for-claims.ts';
 import type { TrustedIssuer } from './account-trust.ts';
 import { findIssuer, mappingsOf } from './account-trust.ts';
+import type { CompiledCondition } from './claim-condition.ts';
 import { causeOfCheck, causeOfMapping } from './causes.ts';
 import { grantStates } from './grant-states.ts';
 import type { MappingOutcome } from './match.ts';
-import { explainAll, matchAll } from './match.ts';
+import { distancesOf, explainAll, matchAll } from './match.ts';
+import { nearClaim } from './near-value.ts';
 import type { RecordedClaims } from './recorded-claims.ts';
 import { brief } from './storable.ts';
+import { unmetUses, usesAreMet } from './token-use.ts';
 import type { IssuerFacts } from './schema.ts';
 import type { TokenEvidence } from './verify.ts';
 
@@ -38,6 +42,7 @@ const mappingTrace = z.strictObject({
   matched: z.boolean(),
   conditions: z.array(condition),
   expression: z.strictObject({ source: z.string(), because: z.string().nullable().describe('why it does not hold; null when it does') }).nullable().describe('the `condition` in CEL; null when there is none'),
+  uses: z.array(z.string()).describe('what it asks of how a token is used, and this one was not'),
   scopes: z.array(z.strictObject({ grant: z.number().int(), claim: z.string(), because: z.string() })).describe('scopes that could not be taken from a claim'),
   grants: z.array(z.strictObject({ grant: z.number().int(), role: z.string(), scope: z.string().nullable(), because: z.string().nullable().describe('why it gives nothing; null when it gives something') })),
 });
@@ -95,22 +100,36 @@ export interface Explained {
   readonly shown: Claims;
   /** Whether the caller may see all of them. */
   readonly seesClaims: boolean;
+  /** How the token came, for mappings that ask for it. */
+  readonly use: TokenUse;
 }
 
 /** Issuer rules are shown to those who may view the issuer, conditions to those who may view the mapping. */
-export function traceOf(call: Call, { issuer, subject, checks, claims, shown: values, seesClaims }: Explained): Trace {
+export function traceOf(call: Call, { issuer, subject, checks, claims, shown: values, seesClaims, use }: Explained): Trace {
   const all = explainAll(mappingsOf(call.world, issuer.uid), claims.claims, claims.redacted.length === 0 ? null : claims);
-  const shown = all.filter(({ mapping }) => mayView(call, mapping.uid)).slice(0, maxMappings).map((outcome) => mappingTraceOf(call.world, outcome, { claims: claims.claims, values }));
+  const shown = nearestFirst(all.filter(({ mapping }) => mayView(call, mapping.uid)).slice(0, maxMappings), claims.claims).map((outcome) => mappingTraceOf(call.world, outcome, { claims: claims.claims, values, use }));
+  const hidden = all.filter(({ mapping }) => !mayView(call, mapping.uid)).length;
   const seesRules = mayView(call, issuer.uid);
   const steps = seesRules ? checks : checks.map(({ expected: _expected, ...rest }) => rest);
   const isVerified = checks.every(({ outcome }) => outcome === 'passed' || outcome === 'not_kept');
-  const gives = all.some(({ matched, mapping }) => matched && grantStates(call.world, mapping.facts, claims.claims).some(({ because }) => because === null));
+  const gives = all.some(({ matched, mapping }) => matched && usesAreMet(mapping.facts.use, claims.claims, use) && grantStates(call.world, mapping.facts, claims.claims).some(({ because }) => because === null));
   const accepted = subject !== null && isVerified && gives && requiredMissing(issuer.facts.preset, claims.claims).length === 0;
-  const causes = accepted ? [] : causesOf(call, { issuer, subject, steps, claims, values, shown, hidden: all.length - shown.length });
+  const causes = accepted ? [] : causesOf(call, { issuer, subject, steps, claims, values, shown, hidden });
   return {
     accepted, cause: causes[0] ?? null, causes, issuer: issuer.path, subject: seesClaims ? subject : null, checks: [...steps], claims: seesClaims ? brief(values) : null,
-    mappings: shown, hiddenMappings: all.length - shown.length, event: null, ...accounted(issuer, claims.claims, seesClaims),
+    mappings: shown, hiddenMappings: hidden, event: null, ...accounted(issuer, claims.claims, seesClaims),
   };
+}
+
+/** A claim that is missing, and of which the token has a namesake that would do, is likelier the mistake than another value. */
+function nearestFirst(outcomes: readonly MappingOutcome[], claims: Claims): readonly MappingOutcome[] {
+  const isMisnamed = ({ claim, holds: isRight }: CompiledCondition): boolean => {
+    const near = readPointer(claims, claim) === undefined ? nearClaim(claim, claims) : null;
+    return near !== null && isRight(readPointer(claims, near));
+  };
+  const misnamed = ({ mapping }: MappingOutcome): number => mapping.facts.conditions.filter(isMisnamed).length;
+  const distances = distancesOf(outcomes, misnamed);
+  return outcomes.toSorted((a, b) => distances.get(a)! - distances.get(b)!);
 }
 
 interface CauseParts extends Pick<Explained, 'issuer' | 'subject' | 'claims'> {
@@ -164,9 +183,10 @@ export function nearIssuer(call: Call, unverifiedIssuer: string): string {
   return '';
 }
 
-function mappingTraceOf(world: World, { mapping, matched, conditions, expression, scopes }: MappingOutcome, { claims, values }: { readonly claims: Claims; readonly values: Claims }): MappingTrace {
+function mappingTraceOf(world: World, { mapping, matched, conditions, expression, scopes }: MappingOutcome, { claims, values, use }: { readonly claims: Claims; readonly values: Claims; readonly use: TokenUse }): MappingTrace {
   return {
-    mapping: mapping.path, version: mapping.version, matched,
+    mapping: mapping.path, version: mapping.version, matched: matched && usesAreMet(mapping.facts.use, claims, use),
+    uses: unmetUses(mapping.facts.use, claims, use),
     conditions: conditions.map(({ claim, expected, holds }) => ({ claim, expected: brief(expected), actual: brief(readPointer(values, claim)), holds })),
     expression,
     scopes: scopes.map(({ grant, claim, because }) => ({ grant, claim, because })),

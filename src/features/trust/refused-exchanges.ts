@@ -102,8 +102,8 @@ function failuresOf({ mapping, conditions, expression, scopes }: MappingOutcome,
   const uses = verified === undefined ? [] : unmetUses(mapping.facts.use, verified.claims, use);
   return {
     mapping: mapping.path,
-    version: mapping.version,
     uid: mapping.uid,
+    version: mapping.version,
     failed: conditions.filter(({ holds }) => !holds).map(({ claim, expected }) => ({ claim, expected: brief(expected), actual: brief(readPointer(recorded?.claims, claim)) })),
     ...(expression === null || expression.because === null ? {} : { condition: { expression: brief(expression.source), because: expression.because } }),
     ...(uses.length === 0 ? {} : { uses }),

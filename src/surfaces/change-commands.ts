@@ -1,4 +1,5 @@
 /** Commands about documents: applying them, and telling beforehand who would gain and who would lose what. */
+import type { FieldError } from '#kernel/errors.ts';
 import { readVariable } from '#platform/config.ts';
 import type { CommandInput, CommandOption, CommandRecord, Terminal } from './command-line.ts';
 import { table } from './command-line.ts';
@@ -26,6 +27,8 @@ interface Change {
   readonly fields: readonly string[];
 }
 
+type Warning = FieldError & { readonly code: string };
+
 function apply(parts: ChangeParts): CommandRecord {
   return remote({
     name: 'apply',
@@ -37,8 +40,9 @@ function apply(parts: ChangeParts): CommandRecord {
       const dryRun = options['dryRun'] === true;
       terminal.progress(`${dryRun ? 'planning' : 'applying'} ${files.length} ${files.length === 1 ? 'document' : 'documents'}`);
       try {
-        const answer = (await server.call({ method: 'POST', path: `${server.api}/manifests:${dryRun ? 'plan' : 'apply'}`, body })) as { changes: Change[]; revision: number };
+        const answer = (await server.call({ method: 'POST', path: `${server.api}/manifests:${dryRun ? 'plan' : 'apply'}`, body })) as { changes: Change[]; warnings: Warning[]; revision: number };
         printPlan(terminal, answer, { json, dryRun });
+        showWarnings(answer.warnings, files, terminal);
         return 0;
       } catch (error) {
         return showFaults(error, files, terminal);

@@ -13,6 +13,8 @@ declare module 'autocannon' {
     /** Seconds; or `amount`, of all requests. */
     readonly duration?: number;
     readonly amount?: number;
+    /** Requests a second, of all connections together. */
+    readonly overallRate?: number;
     readonly requests?: readonly Request[];
     /** Called for each connection. */
     readonly setupClient?: (client: { setRequests(requests: readonly Request[]): void }) => void;
@@ -20,6 +22,8 @@ declare module 'autocannon' {
 
   interface Result {
     readonly requests: { readonly total: number };
+    /** Milliseconds. */
+    readonly latency: { readonly p99: number };
     /** Seconds it really took. */
     readonly duration: number;
     readonly non2xx: number;

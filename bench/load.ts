@@ -1,5 +1,5 @@
 /** Load over HTTP from this process, and the server it goes to in another. */
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,17 +89,29 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
+export interface BenchServerOptions {
+  /** False: its database answers before what was written is on disk. */
+  readonly durable?: boolean;
+  readonly flags?: readonly string[];
+}
+
 /** The server as it is shipped, on an embedded database that syncs to disk; only its limits of rates are out of the way. */
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer({ durable = true, flags: more = [] }: BenchServerOptions = {}): Promise<BenchServer> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
   const data = join(directory, 'data');
-  const unlimited = ['--requests-per-second', '1000000', '--request-burst', '1000000', '--refused-exchanges-per-minute', '1000000'];
+  const unlimited = ['--requests-per-second', '1000000', '--request-burst', '1000000', '--refused-exchanges-per-minute', '1000000', '--exchanges-per-second', '100000'];
   const away = (): Promise<void> => rm(directory, { recursive: true, force: true });
-  const server = await startServe({ data, flags: ['--port', '0', '--no-runner', '--log-level', 'error', ...unlimited] }).catch(async (error: unknown) => {
+  const start = () => startServe({ data, flags: ['--port', '0', '--no-runner', '--log-level', 'error', ...unlimited, ...more] }).catch(async (error: unknown) => {
     await away();
     throw error;
   });
+  let server = await start();
   const adminToken = await setUpAdmin(server, data);
+  if (!durable) {
+    await server.stop();
+    appendFileSync(join(data, 'postgres', 'postgresql.conf'), '\nsynchronous_commit = off\n');
+    server = await start();
+  }
   const api = '/api/v1/accounts/default';
   return {
     url: server.url,

@@ -18,7 +18,7 @@ import { accountScope, parseScope } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
 import type { AskedLess } from './store.ts';
 
-export const grantType = 'sallyport_grant';
+const grantType = 'sallyport_grant';
 
 const maxPermissions = 500;
 const maxDetails = 20;
@@ -27,7 +27,7 @@ const permission = z.string().max(260);
 const scopeText = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 const documentLimits = { maxBytes: 32 * 1_024, maxDepth: 16, maxNodes: 5_000 };
 
-export const grantDetail = z
+const grantDetail = z
   .strictObject({
     type: z.literal(grantType),
     role: z.string().max(140).optional().describe('a reference, read from `scope`: `project_admin`, `account.deployer`'),
@@ -37,7 +37,7 @@ export const grantDetail = z
     resources: selectorList.optional().describe('absent = all of the scope'),
   })
   .refine(({ role, permissions }) => (role === undefined) !== (permissions === undefined), { error: 'either `role` or `permissions` is needed, not both' });
-export type GrantDetail = z.infer<typeof grantDetail>;
+type GrantDetail = z.infer<typeof grantDetail>;
 
 /** What a token request asks to be held to; null = nothing. */
 export interface Wish {

@@ -100,15 +100,16 @@ async function tryOpening(services: DirectServices, presented: Presented, world:
   const ready = await prepareSession(services, call, { token, wish: null, confirmation: null, isAssertion: false, isDirect: true });
   const isNew = await services.database.transaction(async (tx) => {
     const acts: Act[] = [];
-    const opened = await writeSession(tx, { ...call, note: (act) => void acts.push(act) }, ready);
+    const opened = await writeSession(tx, { ...call, note: (act) => void acts.push(act) }, ready, services);
     if (opened) await services.record(tx, { accountId, now, caller: null, address, requestId, action: 'session.create' }, acts);
     return opened;
   });
+  if (isNew) services.met.remember(accountId, ready.mappings);
   if (isNew) services.metrics.exchanges.inc({ outcome: 'success' });
   return isNew ? ready.session.id : (await findDirectSession(services.database.read, accountId, ready.session.tokenHash))!;
 }
 
-export function takesDirectly({ spec }: IssuerFacts): boolean {
+function takesDirectly({ spec }: IssuerFacts): boolean {
   return spec.acceptDirectly === true;
 }
 

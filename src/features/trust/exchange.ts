@@ -16,6 +16,7 @@ import type { DriftServices, DriftedName, NewPins } from './id-drift.ts';
 import { pinNames, withoutDrifted } from './id-drift.ts';
 import type { IssuerKeys } from './keys.ts';
 import { legible } from './label.ts';
+import type { MetVersions } from './met-versions.ts';
 import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
 import { explainAll, matchAll } from './match.ts';
 import { proofOf } from './proof.ts';
@@ -49,6 +50,7 @@ export interface ExchangeServices extends DriftServices {
   readonly keys: IssuerKeys;
   readonly tokens: SessionTokens;
   readonly refused: RefusedExchanges;
+  readonly met: MetVersions;
   readonly rates: Rates;
   /** Exchanges of one workload; the rule of every other caller. */
   readonly callerRate: RateRule;
@@ -258,11 +260,11 @@ function grantsOf({ mappings }: StoredSession, uid: string): unknown {
 }
 
 /** One transaction with the audit row. False when the token stands for a session already. Throws `Rerun` when the token was used in the meantime: then all is decided anew. */
-export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once, pins, drifted }: ReadySession): Promise<boolean> {
+export async function writeSession(tx: Tx, call: Pick<Call, 'now' | 'revision' | 'note'>, { session, mappings, once, pins, drifted }: ReadySession, { met }: Pick<ExchangeServices, 'met'>): Promise<boolean> {
   if (pins !== null && !(await pinNames(tx, pins, call.now))) throw new Rerun(call.revision);
   if (once !== null && (await useNow(tx, once.use, once.keepUntil)) < once.use.usedBy.length) throw new Rerun(call.revision);
   if (!(await insertSession(tx, session))) return false;
-  await keepVersions(tx, session.accountId, mappings, call.now);
+  await keepVersions(tx, session.accountId, met.unknown(session.accountId, mappings), call.now);
   call.note({
     actor: principalOf(session),
     session: session.id,

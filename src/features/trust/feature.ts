@@ -18,6 +18,7 @@ import type { IssuerKindOptions } from './issuer-kind.ts';
 import { trustedIssuerKind } from './issuer-kind.ts';
 import { issuerOperations } from './issuer-operations.ts';
 import { createIssuerKeys } from './keys.ts';
+import { createMetVersions } from './met-versions.ts';
 import { claimMappingKind } from './mapping-kind.ts';
 import { outsideRecogniser } from './direct.ts';
 import { createProofs } from './dpop.ts';
@@ -70,7 +71,7 @@ export function trustFeature(services: TrustServices): Manifest {
   const keys = createIssuerKeys(services);
   const refused = createRefusedExchanges(services);
   const catching = createCatching(services);
-  const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services) };
+  const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services), met: createMetVersions() };
   return {
     name: 'trust',
     operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],

@@ -65,7 +65,8 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
     },
     write: async (tx, call, { body }, { ready, proof, headers }) => {
       if (proof !== null) await spendProof(tx, proof);
-      await writeSession(tx, call, ready);
+      await writeSession(tx, call, ready, services);
+      call.afterCommit(() => services.met.remember(call.account.id, ready.mappings));
       call.afterCommit(() => services.metrics.exchanges.inc({ outcome: 'success' }));
       return new Reply(answerOf(ready, body), { headers });
     },

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { refusal } from '#kernel/errors.ts';
 import { maxTokenLength } from './schema.ts';
 
-export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 const subjectTokenTypes = ['urn:ietf:params:oauth:token-type:jwt', 'urn:ietf:params:oauth:token-type:id_token', accessTokenType] as const;

@@ -74,7 +74,7 @@ export function trustFeature(services: TrustServices): Manifest {
   const shared = { ...services, tokens, sessions, keys, refused, catching, proofs: createProofs(services), met: createMetVersions() };
   return {
     name: 'trust',
-    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],
+    operations: [...tokenEndpoints(shared), ...sessionOperations(shared), explainOperation(shared), ...issuerOperations(shared), ...idDriftOperations(shared), shadowOperation(shared)],
     recognisers: [sessionRecogniser(shared), outsideRecogniser(shared)],
     jobs: [
       { name: 'trust.sweep', everyMs: 3_600_000, run: (signal) => sweepSessions(database, new Date(clock.now().getTime() - keepEndedMs), signal) },

@@ -2,7 +2,6 @@
 import Fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Caller } from '#kernel/caller.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import type { Level } from '#kernel/scope.ts';
@@ -12,16 +11,13 @@ import type { Log } from '../log.ts';
 import type { Network } from '../networks.ts';
 import { readNetwork } from '../networks.ts';
 import { answerBroken, fromFastify, send, sendError } from './answers.ts';
-import { hasBody, maxBodyBytes, receiveBody } from './body.ts';
-import type { Awaiting } from './in-flight.ts';
 import { createInFlight } from './in-flight.ts';
+import { IncomingRequest } from './incoming-request.ts';
 import type { Rates } from './limits.ts';
-import type { PipelineServices, RawRequest } from './pipeline.ts';
+import type { PipelineServices } from './pipeline.ts';
 import { perform } from './pipeline.ts';
 import type { RefusalRate } from './refusal-rate.ts';
 import { createRefusalRate } from './refusal-rate.ts';
-import { readPossession } from './possession.ts';
-import { clientAddress, credentialOf, readContent, scopeOf } from './request.ts';
 import { createTurns } from './turns.ts';
 
 export interface ServerServices extends PipelineServices {
@@ -74,7 +70,7 @@ export function createServer(given: Omit<ServerServices, 'turns'>, operations: r
     const started = services.clock.monotonicMs();
     if (operation.dialect === 'authzen') echoRequestId(request, reply);
     try {
-      const result = await inFlight.attend(reply.raw, (awaiting) => perform(services, operation, rawRequest(services, operation, { levelsOfPath, request, awaiting })));
+      const result = await inFlight.attend(reply.raw, (awaiting) => perform(services, operation, new IncomingRequest(services, operation, { levelsOfPath, request, awaiting })));
       services.metrics.answered(operation.name, result.status);
       return send(reply, request, result);
     } catch (error) {
@@ -187,35 +183,4 @@ export function routesOf(operation: AnyOperation): readonly { readonly url: stri
   if (operation.path.startsWith('{account}')) return [{ url: fill(scopePaths.account, operation.path.slice(9)), levels: ['account'] }];
   if (operation.path.startsWith('{issuer}')) return [{ url: fill('/accounts/:account', operation.path.slice(8)), levels: ['account'] }];
   return [{ url: fill('', operation.path), levels: [] }];
-}
-
-interface Incoming {
-  readonly levelsOfPath: readonly string[];
-  readonly request: FastifyRequest;
-  readonly awaiting: Awaiting;
-}
-
-function rawRequest(services: RunningServices, operation: AnyOperation, { levelsOfPath, request, awaiting }: Incoming): RawRequest {
-  const { account } = request.params as Record<string, string | undefined>;
-  const { requestsPerSecond: perSecond, requestBurst: burst } = services.config;
-  const address = clientAddress(request, services.trustedProxies);
-  const { token, scheme } = credentialOf(request);
-  let log: Log | undefined;
-  return {
-    requestId: request.id,
-    accountIdentifier: levelsOfPath.length === 0 && account === undefined ? null : (account ?? ''),
-    scope: scopeOf(request),
-    token,
-    possession: readPossession(request, scheme, { trustedProxies: services.trustedProxies, clientCertificates: services.config.clientCertificates }),
-    address,
-    awaiting,
-    admitStranger: () => services.strangers.admit(address),
-    countStranger: () => services.strangers.count(address),
-    get log() {
-      return (log ??= services.log.child({ requestId: request.id, operation: operation.name }));
-    },
-    // Who acts as another uses nothing up that is the other's.
-    admit: ({ accountId, principal, actor: who = principal }: Caller) => services.rates.take(`caller:${accountId}:${who.type}:${who.uid}`, { perSecond, burst }),
-    read: async () => readContent(operation, request, hasBody(request.raw) ? await receiveBody(request.raw, maxBodyBytes(operation)) : null),
-  };
 }

@@ -106,7 +106,7 @@ const plannedChange = z.strictObject({
 });
 
 /** What was saved, or would be, and should be looked at. */
-export const saveWarning = z.strictObject({
+const saveWarning = z.strictObject({
   document: z.number().int().describe('index into `documents`; 0 where there is one'),
   pointer: z.string(),
   code: z.string(),

@@ -24,7 +24,7 @@ export function choosePins(mappings: readonly (readonly CompiledCondition[])[]):
 }
 
 /** Each value once. */
-export function pinsOf(conditions: readonly CompiledCondition[]): Pin[] {
+function pinsOf(conditions: readonly CompiledCondition[]): Pin[] {
   return conditions.flatMap(({ claim, expected }): Pin[] => {
     if ('equals' in expected) return [{ claim, values: [expected.equals] }];
     return 'oneOf' in expected ? [{ claim, values: [...new Set<unknown>(expected.oneOf)] }] : [];

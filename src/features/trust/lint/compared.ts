@@ -9,7 +9,7 @@ export interface PlacedCondition {
   readonly pointer: string;
 }
 
-export function conditionsOn(spec: ClaimMappingSpec, claim: string): PlacedCondition[] {
+function conditionsOn(spec: ClaimMappingSpec, claim: string): PlacedCondition[] {
   return placed(spec).filter(({ condition }) => condition.claim === claim);
 }
 

@@ -1,5 +1,5 @@
 /**
- * Minting in process: claims of an execution, an RS256 signature with the account's key. Tokens per
+ * Minting in process: claims of an execution, a signature with the account's key. Tokens per
  * second of processor time, which a busy machine distorts less than the clock does, against the bare signature over a
  * text of the same length. Nothing is stored: the ledger row belongs to the step's delivery.
  */
@@ -9,13 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { importJWK, jwtVerify } from 'jose';
 import type { ConnectorFacts } from '#features/connectors/schema.ts';
+import { createMintKeys } from '#features/mint/feature.ts';
+import type { MintKeys } from '#features/mint/feature.ts';
 import { mintToken } from '#features/mint/mint.ts';
 import type { MintRequest } from '#features/mint/mint.ts';
 import { createAccount } from '#features/tenancy/feature.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 import type { Entry } from '#kernel/world.ts';
 import { readConfig } from '#platform/config.ts';
-import type { Keyring } from '#platform/keyring.ts';
 import { createLog } from '#platform/log.ts';
 import { openHost } from '../src/host.ts';
 import { signOnly } from './floor/sign.ts';
@@ -36,14 +37,18 @@ export async function run(): Promise<BenchResult> {
       accountId, issuer, ownUrls: ['https://sallyport.example'], connector, audience: null, facts,
       attemptId: uid(20), tokenId: host.randomness.uid(), now: host.clock.now(),
     });
-    const input = await checkedInput(host.keyring, request());
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const keys = createMintKeys({ ...host, policy: { lifeMs: 90 * 86_400_000, aheadMs: 3_600_000, overlapMs: 7_200_000 } });
     const rows = [];
-    for (const inFlight of [1, 32]) {
-      rows.push(await compare({
-        case: `RS256, ${inFlight} at a time`, aim: '≥ 0.7×', rounds,
-        floor: () => rate(inFlight, () => signOnly(input, privateKey)), ours: () => rate(inFlight, () => mintToken(host.keyring, request())),
-      }));
+    for (const algorithm of ['ES256', 'RS256'] as const) {
+      const mine = (): MintRequest => ({ ...request(), connector: { ...connector, facts: { ...facts0, spec: { ...facts0.spec, algorithm } } } });
+      const input = await checkedInput(keys, mine(), algorithm);
+      const { privateKey } = algorithm === 'RS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      for (const inFlight of [1, 32]) {
+        rows.push(await compare({
+          case: `${algorithm}, ${inFlight} at a time`, aim: '≥ 0.7×', rounds,
+          floor: () => rate(inFlight, () => signOnly(input, privateKey)), ours: () => rate(inFlight, () => mintToken(keys, mine())),
+        }));
+      }
     }
     return benchResult({ name: 'minting', unit: 'tokens per processor second', rows });
   } finally {
@@ -53,11 +58,11 @@ export async function run(): Promise<BenchResult> {
 }
 
 /** What is signed, of a token that another library has found right with the published key. */
-async function checkedInput(keyring: Keyring, request: MintRequest): Promise<string> {
-  const { token } = await mintToken(keyring, request);
-  const [jwk] = await keyring.publicKeys(request.accountId, 'mint');
+async function checkedInput(keys: MintKeys, request: MintRequest, algorithm: string): Promise<string> {
+  const { token } = await mintToken(keys, request);
+  const jwk = (await keys.published(request.accountId)).find(({ alg }) => alg === algorithm);
   const { payload, protectedHeader } = await jwtVerify(token, await importJWK(jwk!), { issuer, audience, typ: 'JWT' });
-  if (protectedHeader.alg !== 'RS256' || payload['environment_id'] !== 'prod' || payload.jti !== request.tokenId) throw new Error('the minted token is not what it should be');
+  if (protectedHeader.alg !== algorithm || payload['environment_id'] !== 'prod' || payload.jti !== request.tokenId) throw new Error('the minted token is not what it should be');
   return token.slice(0, token.lastIndexOf('.'));
 }
 
@@ -86,11 +91,11 @@ const facts: ExecutionFacts = {
   origin: { issuer: 'https://id.example.com/corporate', subject: 'app', sessionId: uid(8) },
 };
 
+const facts0 = { spec: { type: 'jwt', audiences: [audience], ttl: '10m' }, usableFrom: ['payments/**'], audiences: [audience], ttlSeconds: 600 } as const satisfies ConnectorFacts;
+
 const connector: Entry = {
   uid: uid(9), kind: 'connector', scope: '/', identifier: 'partner', name: null, version: 1, tags: {}, attributes: {},
-  facts: {
-    spec: { type: 'jwt', audiences: [audience], ttl: '10m' }, usableFrom: ['payments/**'], audiences: [audience], ttlSeconds: 600,
-  } satisfies ConnectorFacts,
+  facts: facts0,
 };
 
 if (import.meta.main) await runAndPrint(run);

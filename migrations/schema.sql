@@ -275,6 +275,7 @@ create table minted_token (
   claims jsonb not null,
   issued_at timestamp(3) with time zone not null,
   expires_at timestamp(3) with time zone not null,
+  key_id text,
   constraint minted_token_pkey PRIMARY KEY (account_id, id)
 );
 create table node (
@@ -407,7 +408,10 @@ create table signing_key (
   sealed bytea not null,
   created_at timestamp(3) with time zone not null,
   retired_at timestamp(3) with time zone,
+  signs_from timestamp(3) with time zone,
+  revoked_at timestamp(3) with time zone,
   constraint signing_key_pkey PRIMARY KEY (account_id, id),
+  constraint signing_key_life CHECK ((((purpose = 'mint'::text) = (signs_from IS NOT NULL)) AND ((purpose = 'mint'::text) OR (revoked_at IS NULL)))),
   constraint signing_key_purpose_check CHECK ((purpose = ANY (ARRAY['checkpoint'::text, 'session'::text, 'mint'::text])))
 );
 create table used_jti (
@@ -472,7 +476,8 @@ CREATE INDEX permission_use_age ON public.permission_use USING btree (last_used)
 CREATE INDEX resource_applied_set ON public.resource USING btree (account_id, applied_set) WHERE (applied_set IS NOT NULL);
 CREATE INDEX resource_scope ON public.resource USING btree (account_id, scope_uid, kind);
 CREATE INDEX resource_ref_to ON public.resource_ref USING btree (account_id, to_uid);
-CREATE UNIQUE INDEX signing_key_current ON public.signing_key USING btree (account_id, purpose, algorithm) WHERE (retired_at IS NULL);
+CREATE UNIQUE INDEX signing_key_current ON public.signing_key USING btree (account_id, purpose, algorithm) WHERE ((retired_at IS NULL) AND (purpose <> 'mint'::text));
+CREATE UNIQUE INDEX signing_key_mint ON public.signing_key USING btree (account_id, algorithm, signs_from) WHERE (purpose = 'mint'::text);
 CREATE INDEX used_jti_keep ON public.used_jti USING btree (account_id, keep_until);
 CREATE UNIQUE INDEX workload_session_direct ON public.workload_session USING btree (account_id, token_hash) WHERE direct;
 CREATE INDEX workload_session_expiry ON public.workload_session USING btree (account_id, expires_at);

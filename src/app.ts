@@ -10,7 +10,8 @@ import { auditNoun } from '#features/audit/schema.ts';
 import { cloudDeliveries, cloudFunctions } from '#features/clouds/feature.ts';
 import { connectorKind } from '#features/connectors/schema.ts';
 import { allFunctions, createDesk, executionsFeature } from '#features/executions/feature.ts';
-import { createMinter, getJwt, jwtDelivery, mintFeature } from '#features/mint/feature.ts';
+import { createMintKeys, createMinter, getJwt, jwtDelivery, mintFeature, mintedIntrospector, signingKeyNoun } from '#features/mint/feature.ts';
+import type { MintKeys } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
 import { pipelines } from '#features/pipelines/feature.ts';
 import { questions, questionsFeature } from '#features/questions/feature.ts';
@@ -80,6 +81,7 @@ export interface App {
   readonly server: HttpServer;
   readonly snapshots: Snapshots;
   readonly desk: AttemptDesk;
+  readonly mintKeys: MintKeys;
   start(): Promise<{ readonly url: string }>;
   stop(): Promise<void>;
 }
@@ -95,6 +97,7 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
     access(() => kinds),
     people(() => kinds),
     { name: 'credentials', nouns: [apiToken] },
+    { name: 'mint', nouns: [signingKeyNoun] },
     { name: 'connectors', kinds: [connectorKind(() => [publicUrl() ?? []].flat())] },
     trust({ kinds: () => kinds, publicUrl }),
     questions,
@@ -110,8 +113,8 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
 const deliveryWords = [getValue, getJwt, ...cloudFunctions];
 
 /** What stands behind them. */
-function deliveriesOf({ config, database, keyring, clock, outbound, randomness, metrics, publicUrl }: AppServices, issuerOf: (account: string) => string): readonly Delivery[] {
-  const mint = createMinter({ keyring, metrics, issuerOf, ownUrls: () => [publicUrl()], uid: randomness.uid });
+function deliveriesOf({ config, database, keyring, clock, outbound, randomness, metrics, publicUrl }: AppServices, keys: MintKeys, issuerOf: (account: string) => string): readonly Delivery[] {
+  const mint = createMinter({ keys, metrics, issuerOf, ownUrls: () => [publicUrl()], uid: randomness.uid });
   return [
     secretDelivery({ database, keyring }), jwtDelivery(mint),
     ...cloudDeliveries({ mint, clock, outbound, endpoints: config.cloudEndpoint, firstPauseMs: 250 }),
@@ -144,8 +147,9 @@ export function createApp(services: AppServices): App {
     }),
   ];
   const account = accountDirectory(shared);
+  const mintKeys = createMintKeys({ ...shared, policy: { lifeMs: config.signingKeyDays * 86_400_000, aheadMs: config.signingKeyAheadMs, overlapMs: config.signingKeyOverlapMs } });
   const desk = createDesk({
-    ...shared, record, functions, deliveries: deliveriesOf(services, issuerOf), leaseMs: config.leaseMs, used: uses.used,
+    ...shared, record, functions, deliveries: deliveriesOf(services, mintKeys, issuerOf), leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
     credentialLives: async (accountId, { kind, id }, now) => {
       if (kind === 'session') return sessionStands(database.read, accountId, id);
@@ -163,13 +167,13 @@ export function createApp(services: AppServices): App {
   });
   manifests.push(
     trustFeature({
-      ...shared, record, refusals, rates, outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
+      ...shared, record, refusals, rates, introspectors: [mintedIntrospector({ keys: mintKeys, database, issuerOf })], outbound: services.outbound, publicUrl: services.publicUrl, refusedExchangesPerMinute: config.refusedExchangesPerMinute,
       callerRate: { perSecond: config.requestsPerSecond, burst: config.requestBurst },
       issuerRate: { perSecond: config.exchangesPerSecond, burst: 5 * config.exchangesPerSecond },
     }),
     questionsFeature({ ...shared, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     usageFeature({ ...shared, uses }),
-    mintFeature({ keyring, issuerOf, account }),
+    mintFeature({ ...shared, keys: mintKeys, issuerOf, account }),
     executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
   );
@@ -188,7 +192,7 @@ export function createApp(services: AppServices): App {
   ];
   const server = createServer({ config, log, gate, database, clock, randomness, metrics, rates }, operations);
   return {
-    kinds, operations, recognisers, server, snapshots, desk,
+    kinds, operations, recognisers, server, snapshots, desk, mintKeys,
     async start() {
       await snapshots.start();
       await desk.listen();

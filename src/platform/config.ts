@@ -43,6 +43,9 @@ const settings = z.strictObject({
   accessPollMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often a node looks for changes of access'),
   sequencerMs: z.coerce.number().int().min(10).max(1_000).default(250).describe('how often committed audit rows are numbered'),
   leaseMs: z.coerce.number().int().min(100).max(600_000).default(30_000).describe('how long a runner holds an attempt without a heartbeat'),
+  signingKeyDays: z.coerce.number().int().min(1).max(3_650).default(90).describe('how long a key of minted tokens signs'),
+  signingKeyAheadMs: z.coerce.number().int().min(60_000).max(30 * 86_400_000).default(3_600_000).describe('how long a key of minted tokens is published before it signs, at least; others may keep `/jwks` for half of it, five minutes at most'),
+  signingKeyOverlapMs: z.coerce.number().int().min(3_900_000).max(30 * 86_400_000).default(7_200_000).describe('how long a key of minted tokens is published after it has signed; longer than any token lives'),
 });
 
 export type Settings = z.infer<typeof settings>;

@@ -2,10 +2,11 @@
  * Keys at rest: one root key outside the database wraps a data key per account; data keys seal everything else.
  * Signing keys are made per account and purpose and sealed the same way.
  */
-import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { link, mkdir, open as openFile, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { sql } from 'kysely';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Database, Tx } from './database/database.ts';
@@ -13,12 +14,14 @@ import type { Clock, Randomness } from './clock.ts';
 import type { DataKey, Sealing } from './sealing.ts';
 import { createSealing, open, sealedKeyId } from './sealing.ts';
 
-export type Purpose = 'checkpoint' | 'session' | 'mint';
-const algorithmOf: Readonly<Record<Purpose, 'Ed25519' | 'ES256' | 'RS256'>> = { checkpoint: 'Ed25519', session: 'ES256', mint: 'RS256' };
+/** Of keys that stay as they are. Keys of minted tokens (`mint`) have a life, which is their feature's. */
+export type Purpose = 'checkpoint' | 'session';
+export type SigningAlgorithm = 'Ed25519' | 'ES256' | 'RS256';
+const algorithmOf: Readonly<Record<Purpose, SigningAlgorithm>> = { checkpoint: 'Ed25519', session: 'ES256' };
 
 export interface SigningKey {
   readonly id: string;
-  readonly algorithm: 'Ed25519' | 'ES256' | 'RS256';
+  readonly algorithm: SigningAlgorithm;
   readonly privateKey: KeyObject;
   readonly publicJwk: Readonly<Record<string, unknown>>;
 }
@@ -37,6 +40,15 @@ export interface Keyring {
   signingKey(accountId: string, purpose: Purpose): Promise<SigningKey>;
   /** Public keys that verify what was signed, retired ones included, newest first. */
   publicKeys(accountId: string, purpose: Purpose): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** A new private key, sealed for the account and purpose; it is nowhere yet. */
+  makeKey(accountId: string, purpose: Purpose | 'mint', algorithm: SigningAlgorithm): Promise<SealedKey>;
+  /** Throws `keys.unsealable` for what was not sealed for this account, purpose and id. */
+  openKey(accountId: string, purpose: Purpose | 'mint', key: SealedKey): Promise<SigningKey>;
+}
+
+export interface SealedKey {
+  readonly id: string;
+  readonly sealed: Buffer;
 }
 
 const filePrefix = 'sallyport-root-key-v1:';
@@ -136,6 +148,11 @@ export async function openKeyring(services: { database: Database; rootKey: DataK
       const keys = await Promise.all(rows.map((row) => publicKeyOf(accountId, purpose, row)));
       return keys.filter((key) => key !== null);
     },
+    async makeKey(accountId, purpose, algorithm) {
+      const id = services.randomness.bytes(16).toString('base64url');
+      return { id, sealed: await keyring.seal(accountId, signingContext(purpose, id), await newPrivateKey(algorithm)) };
+    },
+    openKey: (accountId, purpose, key) => openSigningKey(keyring, { accountId, purpose, ...key }),
   };
   return keyring;
 
@@ -244,21 +261,20 @@ async function loadSigningKey(services: KeyServices, keyring: Keyring, accountId
   let row = await find(services.database.read);
   if (row === undefined) {
     // Key work stays outside the transaction; two nodes may both make one and the row of the first is used by both.
-    const id = services.randomness.bytes(16).toString('base64url');
-    const sealed = await keyring.seal(accountId, signingContext(purpose, id), newPrivateKey(algorithm));
+    const { id, sealed } = await keyring.makeKey(accountId, purpose, algorithm);
     row = await services.database.transaction(async (tx) => {
       await lockAccount(tx, accountId);
       const existing = await find(tx);
       if (existing !== undefined) return existing;
       return tx.insertInto('signing_key')
-        .values({ account_id: accountId, id, purpose, algorithm, sealed, created_at: services.clock.now(), retired_at: null })
+        .values({ account_id: accountId, id, purpose, algorithm, sealed, created_at: services.clock.now(), retired_at: null, signs_from: null, revoked_at: null })
         .returningAll().executeTakeFirstOrThrow();
     });
   }
   return openSigningKey(keyring, { accountId, purpose, id: row.id, sealed: row.sealed });
 }
 
-async function openSigningKey(keyring: Keyring, { accountId, purpose, id, sealed }: { accountId: string; purpose: Purpose; id: string; sealed: Buffer }): Promise<SigningKey> {
+async function openSigningKey(keyring: Keyring, { accountId, purpose, id, sealed }: SealedKey & { accountId: string; purpose: Purpose | 'mint' }): Promise<SigningKey> {
   const der = await keyring.open(accountId, signingContext(purpose, id), sealed);
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const type = privateKey.asymmetricKeyType;
@@ -267,16 +283,18 @@ async function openSigningKey(keyring: Keyring, { accountId, purpose, id, sealed
   return { id, algorithm, privateKey, publicJwk };
 }
 
-function signingContext(purpose: Purpose, id: string): string {
+function signingContext(purpose: Purpose | 'mint', id: string): string {
   return `signing-key:${purpose}:${id}`;
 }
 
-/** PKCS #8. */
-function newPrivateKey(algorithm: SigningKey['algorithm']): Buffer {
+const generate = promisify(generateKeyPair);
+
+/** PKCS #8. Off the main thread: an RSA key takes a tenth of a second. */
+async function newPrivateKey(algorithm: SigningAlgorithm): Promise<Buffer> {
   const { privateKey } =
-    algorithm === 'Ed25519' ? generateKeyPairSync('ed25519')
-    : algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    : generateKeyPairSync('rsa', { modulusLength: 2048 });
+    algorithm === 'Ed25519' ? await generate('ed25519')
+    : algorithm === 'ES256' ? await generate('ec', { namedCurve: 'P-256' })
+    : await generate('rsa', { modulusLength: 2048 });
   return privateKey.export({ format: 'der', type: 'pkcs8' });
 }
 

@@ -215,10 +215,11 @@ describe('who knows only the issuer', () => {
 
   test('gets public keys for minted tokens, and no others', async () => {
     // Keys of every purpose are there.
-    await Promise.all((['session', 'checkpoint', 'mint'] as const).map((purpose) => server.keyring.signingKey(server.account.id, purpose)));
+    await Promise.all((['session', 'checkpoint'] as const).map((purpose) => server.keyring.signingKey(server.account.id, purpose)));
     const { keys } = (await server.call({ method: 'GET', path: '/accounts/default/jwks', token: null })).body as { keys: Record<string, string>[] };
-    assert.deepEqual(keys.map((key) => Object.keys(key).toSorted()), keys.map(() => ['alg', 'e', 'kid', 'kty', 'n', 'use']));
-    assert.deepEqual(keys.map(({ kid, alg, use, kty }) => [kid, alg, use, kty]), [[(await server.keyring.signingKey(server.account.id, 'mint')).id, 'RS256', 'sig', 'RSA']]);
+    const signing = await Promise.all((['RS256', 'ES256'] as const).map((algorithm) => server.app.mintKeys.current(server.account.id, algorithm)));
+    assert.deepEqual(keys.map(({ kid, alg, use, kty }) => [kid, alg, use, kty]), [[signing[0]!.id, 'RS256', 'sig', 'RSA'], [signing[1]!.id, 'ES256', 'sig', 'EC']]);
+    assert.deepEqual(keys.map((key) => Object.keys(key).toSorted()), [['alg', 'e', 'kid', 'kty', 'n', 'use'], ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']]);
   });
 
   test('cannot take a session token for a minted one, nor a minted one of another account for one of ours', async () => {

@@ -113,7 +113,7 @@ describe('a session token', () => {
     ['signed with nothing', (token) => compactJws({ ...decoded(token).header, alg: 'none' }, decoded(token).payload, () => Buffer.of(0))],
     ['signed by somebody else under our key id', (token) => issue(issuerKey('ES256', String(decoded(token).header['kid'])), decoded(token).payload, { typ: 'at+jwt' })],
     ['signed with the minting key', async (token) => {
-      const key = await server.keyring.signingKey(server.account.id, 'mint');
+      const key = await server.app.mintKeys.current(server.account.id, 'RS256');
       return issue({ ...issuerKey('RS256', key.id), privateKey: key.privateKey }, decoded(token).payload, { typ: 'at+jwt' });
     }],
     ['of the right key and another type', async (token) => resigned(token, { typ: 'JWT' }, {})],

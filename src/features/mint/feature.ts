@@ -8,22 +8,34 @@ import { Refusal, refusal } from '#kernel/errors.ts';
 import type { Call } from '#platform/call.ts';
 import { open, operation } from '#platform/call.ts';
 import type { Delivery, DeliveryUse, DeliveryWords } from '#platform/delivery.ts';
-import type { Keyring } from '#platform/keyring.ts';
+import type { Clock, Randomness } from '#platform/clock.ts';
+import type { Database } from '#platform/database/database.ts';
 import type { Metrics } from '#platform/metrics.ts';
 import { claimNames } from './claims.ts';
+import { keepKeysSeconds, mintAlgorithms } from './key-life.ts';
+import { keyJob, keyOperations } from './key-operations.ts';
+import type { MintKeys } from './keys.ts';
 import type { Minted } from './mint.ts';
 import { mintAct, mintToken, recordMinted } from './mint.ts';
 
+export { claimsOf } from './claims.ts';
+export { mintedIntrospector } from './introspect.ts';
+export { signingKeyNoun } from './key-operations.ts';
+export { createMintKeys } from './keys.ts';
+export type { MintKeys } from './keys.ts';
 export { mintAct, recordMinted } from './mint.ts';
 export type { Minted } from './mint.ts';
 
 export interface MintServices {
-  readonly keyring: Keyring;
+  readonly keys: MintKeys;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
   readonly issuerOf: (accountIdentifier: string) => string;
   readonly account: (identifier: string) => Promise<{ readonly id: string } | null>;
 }
 
-/** Verifiers may keep documents for five minutes: shorter than any rotation overlap. */
+/** What is in it changes with a release. */
 const cached = { 'cache-control': 'public, max-age=300' };
 
 export function mintFeature(services: MintServices): Manifest {
@@ -40,6 +52,7 @@ export function mintFeature(services: MintServices): Manifest {
       prepare: async (call: Call) => new Reply(metadataOf(services.issuerOf(call.account.identifier)), { headers: cached }),
     });
 
+  const keysCached = { 'cache-control': `public, max-age=${keepKeysSeconds(services.keys.policy)}` };
   const keys = operation({
     ...common,
     name: 'issuer.keys',
@@ -47,7 +60,7 @@ export function mintFeature(services: MintServices): Manifest {
     path: '{issuer}/jwks',
     output: z.looseObject({ keys: z.array(z.looseObject({})) }),
     access: open('verifiers of minted tokens have no credential here'),
-    prepare: async (call: Call) => new Reply({ keys: await services.keyring.publicKeys(call.account.id, 'mint') }, { headers: cached }),
+    prepare: async (call: Call) => new Reply({ keys: await services.keys.published(call.account.id) }, { headers: keysCached }),
   });
 
   // RFC 8414 §3.1 puts the well-known part before the path of the issuer.
@@ -72,7 +85,9 @@ export function mintFeature(services: MintServices): Manifest {
       inserted('issuer.metadata', '/.well-known/oauth-authorization-server/accounts/{name}'),
       inserted('issuer.inserted_discovery', '/.well-known/openid-configuration/accounts/{name}'),
       keys,
+      ...keyOperations(services),
     ],
+    jobs: [keyJob(services)],
   };
 }
 
@@ -84,7 +99,7 @@ export const getJwt = {
   kind: 'connector',
 } as const satisfies DeliveryWords;
 
-export interface MinterServices extends Pick<MintServices, 'keyring' | 'issuerOf'> {
+export interface MinterServices extends Pick<MintServices, 'keys' | 'issuerOf'> {
   readonly ownUrls: () => readonly string[];
   readonly uid: () => string;
   readonly metrics: Metrics;
@@ -96,7 +111,7 @@ export type Minter = (use: DeliveryUse, audience: string | null) => Promise<Mint
 export function createMinter(services: MinterServices): Minter {
   const { metrics: { mints } } = services;
   return async ({ account, entry, facts, attemptId, now }, audience) => {
-    const minted = await mintToken(services.keyring, {
+    const minted = await mintToken(services.keys, {
       accountId: account.id, issuer: services.issuerOf(account.identifier), ownUrls: services.ownUrls(), connector: entry,
       audience, facts, attemptId, tokenId: services.uid(), now,
     }).catch((error: unknown) => {
@@ -136,7 +151,7 @@ function metadataOf(issuer: string) {
     response_types_supported: ['id_token'],
     scopes_supported: ['openid'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ['RS256'],
+    id_token_signing_alg_values_supported: mintAlgorithms,
     claims_supported: claimNames,
   };
 }

@@ -8,8 +8,8 @@ import type { Entry } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { Act } from '#platform/call.ts';
 import type { Tx } from '#platform/database/database.ts';
-import type { Keyring } from '#platform/keyring.ts';
 import type { MintedClaims } from './claims.ts';
+import type { MintKeys } from './keys.ts';
 import { sessionTagsOf } from './session-tags.ts';
 import { claimsOf } from './claims.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
@@ -32,13 +32,15 @@ export interface MintRequest {
 export interface Minted {
   readonly token: string;
   readonly claims: MintedClaims;
+  /** `kid` */
+  readonly keyId: string;
   readonly request: MintRequest;
 }
 
 const signAsync = promisify(sign);
 
 /** Signs off the main thread: an RSA signature takes about a quarter of a millisecond of a core. */
-export async function mintToken(keyring: Keyring, request: MintRequest): Promise<Minted> {
+export async function mintToken(keys: MintKeys, request: MintRequest): Promise<Minted> {
   const connector = request.connector.facts as ConnectorFacts;
   const audience = request.audience ?? connector.audiences[0]!;
   if (!connector.audiences.includes(audience)) {
@@ -47,7 +49,8 @@ export async function mintToken(keyring: Keyring, request: MintRequest): Promise
   if (isOwnAudience(audience, request.ownUrls)) throw refusal('mint.refused', { say: 'a token for this server itself is never minted' });
   const against = againstPolicy(connector.spec.mintPolicy, request.facts);
   if (against !== null) throw refusal('mint.refused', { say: `the connector \`${request.connector.identifier}\` gives this step no token: ${against}` });
-  const key = await keyring.signingKey(request.accountId, 'mint');
+  if (connector.ttlSeconds * 1_000 > keys.policy.overlapMs) throw refusal('mint.refused', { say: `a token of \`${request.connector.identifier}\` would outlive its key: its \`ttl\` is longer than \`--signing-key-overlap-ms\`` });
+  const key = await keys.current(request.accountId, connector.spec.algorithm ?? 'RS256');
   const said = claimsOf(request.facts, {
     issuer: request.issuer, audience, tokenId: request.tokenId, nowSeconds: Math.floor(request.now.getTime() / 1_000), ttlSeconds: connector.ttlSeconds,
     connector: { identifier: request.connector.identifier, name: request.connector.name },
@@ -55,8 +58,8 @@ export async function mintToken(keyring: Keyring, request: MintRequest): Promise
   const { spec } = connector;
   const claims: MintedClaims = { ...said, ...sessionTagsOf(said, spec.type === 'aws_oidc' ? (spec.sessionTags ?? []) : []) };
   const input = `${encode({ typ: 'JWT', alg: key.algorithm, kid: key.id })}.${encode(claims)}`;
-  const signature = await signAsync('sha256', Buffer.from(input), key.privateKey);
-  return { token: `${input}.${signature.toString('base64url')}`, claims, request };
+  const signature = await signAsync('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' });
+  return { token: `${input}.${signature.toString('base64url')}`, claims, keyId: key.id, request };
 }
 
 function encode(part: object): string {
@@ -64,11 +67,11 @@ function encode(part: object): string {
 }
 
 /** The ledger row; in the transaction of the audit row that `mintAct` describes. */
-export async function recordMinted(tx: Tx, { claims, request }: Minted): Promise<void> {
+export async function recordMinted(tx: Tx, { claims, keyId, request }: Minted): Promise<void> {
   await tx.insertInto('minted_token').values({
     account_id: request.accountId, id: request.tokenId, connector_uid: request.connector.uid, execution_id: request.facts.executionId,
     attempt_id: request.attemptId, audience: claims.aud, subject: claims.sub, claims: JSON.stringify(claims),
-    issued_at: request.now, expires_at: new Date(claims.exp * 1_000),
+    issued_at: request.now, expires_at: new Date(claims.exp * 1_000), key_id: keyId,
   }).execute();
 }
 

@@ -30,6 +30,7 @@ import { createSessionTokens } from './session-token.ts';
 import { createSessions } from './sessions.ts';
 import { shadowOperation } from './shadow-operation.ts';
 import { sweepSessions } from './store.ts';
+import type { Introspector } from './token-endpoints.ts';
 import { tokenEndpoints } from './token-endpoints.ts';
 import { sweepUses } from './used-once.ts';
 
@@ -48,6 +49,7 @@ export interface TrustServices {
   readonly outbound: Outbound;
   readonly rates: Rates;
   readonly record: Recorder;
+  readonly introspectors: readonly Introspector[];
   readonly refusals: { count(refused: { accountId: string | null; code: string; address: string; operation: string }): void };
   /** URL of this server as callers know it; `{publicUrl}/accounts/{account}` is the issuer of the account's sessions. */
   readonly publicUrl: () => string;

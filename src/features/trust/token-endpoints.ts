@@ -21,8 +21,12 @@ import type { TokenRequest } from './token-request.ts';
 import { accessTokenType, jwtBearer, refuseOtherTargets, subjectTokenOf, tokenAnswer, tokenRequest } from './token-request.ts';
 import { workloadId } from './workload.ts';
 
+/** Tells of tokens that others make for the account; null = none of theirs, or not good now. */
+export type Introspector = (account: Call['account'], token: string, now: Date) => Promise<z.infer<typeof introspection> | null>;
+
 export interface TokenServices extends ExchangeServices, LiveServices, HolderServices {
   readonly database: Database;
+  readonly introspectors: readonly Introspector[];
 }
 
 /** Both standards: parameters nobody knows are ignored. */
@@ -40,6 +44,7 @@ const introspection = z.strictObject({
   scope: z.string().optional().describe('permissions it asked to be held to'),
   authorization_details: z.array(z.unknown()).optional().describe('what it asked to be held to (RFC 9396)'),
   iat: z.number().int().optional(),
+  nbf: z.number().int().optional(),
   exp: z.number().int().optional(),
   jti: z.string().optional(),
 });
@@ -74,7 +79,7 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
 
   const introspect = operation({
     name: 'session.introspect',
-    summary: 'Whether a session token is good now (RFC 7662)',
+    summary: 'Whether a session token, or a token minted for a step, is good now (RFC 7662)',
     method: 'POST',
     path: '{issuer}/oauth/introspect',
     input: { body: tokenParameter },
@@ -85,7 +90,9 @@ export function tokenEndpoints(services: TokenServices): AnyOperation[] {
     prepare: async (call, { body }) => {
       const id = await services.tokens.verify(call.account.id, body.token, call.now);
       const live = id === null ? null : await liveSession(services, call.account.id, id, call.now);
-      return live === null ? inactive : activeView(services.tokens, call, live.session);
+      if (live !== null) return activeView(services.tokens, call, live.session);
+      const told = await Promise.all(services.introspectors.map((tell) => tell(call.account, body.token, call.now)));
+      return told.find((one) => one !== null) ?? inactive;
     },
   });
 

@@ -26,6 +26,8 @@ export interface Tables {
   data_key: { account_id: string; id: string; root_key_id: string; wrapped: Bytes; created_at: Date; retired_at: Date | null };
   signing_key: {
     account_id: string; id: string; purpose: string; algorithm: string; sealed: Bytes; created_at: Date; retired_at: Date | null;
+    /** Both of purpose `mint` only. */
+    signs_from: Date | null; revoked_at: Date | null;
   };
   credential: {
     account_id: string; id: string; kind: 'setup' | 'bootstrap' | 'personal' | 'service_account' | 'impersonation';
@@ -69,7 +71,7 @@ export interface Tables {
   };
   minted_token: {
     account_id: string; id: string; connector_uid: string; execution_id: string; attempt_id: string; audience: string; subject: string;
-    claims: Json; issued_at: Date; expires_at: Date;
+    claims: Json; issued_at: Date; expires_at: Date; key_id: string | null;
   };
   execution: {
     account_id: string; id: string; pipeline_uid: string; pipeline_path: string; sequence_id: number; scope: string; plan: Json; record: Json; run_grant: Bytes;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from '#kernel/marks.ts';
 import type { ConnectorType } from './words.ts';
-import { audience, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, mintPolicy, ttl, usableFrom } from './words.ts';
 
 /** Claims whose values are always fit to be tags: no names, which may hold what a tag may not. */
 const sessionTagNames = [
@@ -18,6 +18,7 @@ export const awsSpec = z.strictObject({
   sessionDuration: duration({ minSeconds: 900, maxSeconds: 43_200 }).default('15m').describe('no longer than the role allows'),
   sessionTags: z.array(z.enum(sessionTagNames)).max(sessionTagNames.length).optional().describe('claims the session carries as principal tags'),
   ttl,
+  algorithm,
   usableFrom,
   mintPolicy,
 });

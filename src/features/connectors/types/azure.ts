@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
-import { audience, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, mintPolicy, ttl, usableFrom } from './words.ts';
 
 const azureScope = z.string().max(512).regex(/^[\x21-\x7e]+\/\.default$/, { error: 'must be a resource with `/.default`, such as `https://management.azure.com/.default`' });
 
@@ -19,6 +19,7 @@ export const azureSpec = z.strictObject({
   scopes: z.array(azureScope).min(1).max(20).optional().describe('what tokens may be asked for; without it the management of the cloud'),
   audience: audience.default('api://AzureADTokenExchange'),
   ttl,
+  algorithm,
   usableFrom,
   mintPolicy,
 });

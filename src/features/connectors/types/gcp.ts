@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from '#kernel/marks.ts';
 import type { ConnectorType } from './words.ts';
-import { mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, mintPolicy, ttl, usableFrom } from './words.ts';
 
 const everything = 'https://www.googleapis.com/auth/cloud-platform';
 const scope = z.string().max(256).regex(/^https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._/-]+$/, { error: `must be an OAuth scope such as \`${everything}\`` });
@@ -15,6 +15,7 @@ export const gcpSpec = z.strictObject({
   scopes: z.array(scope).min(1).max(20).default([everything]),
   accessTokenLifetime: duration({ minSeconds: 60, maxSeconds: 43_200 }).default('1h').describe('of tokens of the service account; more than `1h` needs a policy of the organization'),
   ttl,
+  algorithm,
   usableFrom,
   mintPolicy,
 });

@@ -12,6 +12,9 @@ export const mintPolicy = policy.optional().describe('which steps are given toke
 /** Minted tokens live minutes: a step asks again rather than hold one. */
 export const ttl = duration({ minSeconds: 60, maxSeconds: 3_600 }).default('10m');
 
+/** What tokens for it are signed with. */
+export const algorithm = z.enum(['RS256', 'ES256']).optional().describe('what its tokens are signed with: RS256, which everybody takes, unless it says ES256');
+
 /** Plain http is refused when it is asked, unless the operator has listed the origin. */
 export const endpoint = z
   .string()

@@ -224,6 +224,7 @@ const governed: readonly Applied[] = [
   { how: 'something made with the attribute', documents: [doc('Environment', 'live', { type: 'Production' }, 'payments/checkout')], at: '/spec' },
   { how: 'an attribute of what another system holds', documents: [doc('ExternalResource', 'one', { type: 'record', id: 'record-1', attributes: { status: 'active' } }, 'payments')], at: '/spec' },
   { how: 'the registration of another thing under the same name', documents: [doc('ExternalResource', 'one', { type: 'record', id: 'record-2', attributes: { status: 'active' } }, 'payments')], at: '/spec' },
+  { how: 'another thing registered in its place, whose values are whatever an application says', documents: [doc('ExternalResource', 'one', { type: 'record', id: 'record-2', attributes: { status: 'archived' } }, 'payments')], at: '/spec' },
   { how: 'a tag of oneself', documents: [me('clerk', { tags: { crew: 'red' } })], at: '/tags' },
   { how: 'a tag of somebody else', documents: [me('guest', { tags: { crew: 'red' } })], at: '/tags' },
   { how: 'a harmless change, and a tag in the same call', documents: [{ ...pipeline('recover', { build: [step('hello')] }), tags: {} }, { ...secret('plain', { value: undefined }, 'payments'), ...tags({ team: 'core' }) }], at: '/tags', document: 1 },

@@ -152,8 +152,19 @@ describe('deleting and making again', () => {
   test('something that a condition left out is not made again within it', async () => {
     ok(await call('DELETE', 'orgs/payments/secrets/plain', place.clerk));
     await inVain(() => save([{ ...secret('plain', {}, 'payments'), tags: { team: 'core' } }], place.clerk), 403, 'access.escalation');
-    ok(await call('DELETE', 'orgs/payments/external-resources/one', place.clerk));
+    ok(await call('DELETE', 'orgs/payments/external-resources/one', place.adminToken));
     await inVain(() => save([doc('ExternalResource', 'one', { type: 'record', id: 'record-1', attributes: { status: 'active' } }, 'payments')], place.clerk), 403, 'access.escalation');
+  });
+
+  test('what is registered is not taken away, so that an application may say of it what a condition wants to hear', async () => {
+    const record = (id: string, status: string): Document => doc('ExternalResource', 'locked', { type: 'record', id, attributes: { status } }, 'payments');
+    await arrange(place, [record('record-3', 'archived')]);
+    await inVain(() => call('DELETE', 'orgs/payments/external-resources/locked', place.clerk), 403, 'access.escalation');
+    await inVain(() => save([record('record-4', 'archived')], place.clerk), 403, 'access.escalation');
+    const moved: Document = { ...record('record-3', 'archived'), identifier: 'moved' };
+    await arrange(place, [record('record-5', 'archived')]);
+    ok(await applyAs(place, [moved], place.clerk, {}, 'plan'));
+    ok(await call('DELETE', 'orgs/payments/external-resources/locked', place.adminToken));
   });
 
   const retired: readonly [kind: string, at: string, document: Document][] = [
@@ -241,6 +252,17 @@ describe('`role.bind`', () => {
       [resources('narrow', { all: true }, 'payments')],
     ];
     for (const documents of others) await inVain(() => save(documents, token), 403, 'access.escalation');
+  });
+
+  test('gives nothing below, where it is held without child scopes itself', async () => {
+    const token = await somebody('shallow_binder', [
+      doc('Role', 'binder', { level: 'account', permissions: ['role.bind'] }),
+      binding('binds_here', user('shallow_binder'), 'account.binder', { scope: 'payments', resourceGroup: 'all_org_level_resources' }),
+      resources('checkout_of_it', { scopes: [{ scope: 'payments/checkout' }], all: true }, 'payments'),
+    ]);
+    const bound = (resourceGroup: string): Document[] => [binding('bound', user('guest'), 'account.treasure', { scope: 'payments', resourceGroup })];
+    ok(await applyAs(place, bound('all_org_level_resources'), token, {}, 'plan'));
+    for (const group of ['all_resources_including_child_scopes', 'checkout_of_it']) await inVain(() => save(bound(group), token), 403, 'access.escalation');
   });
 });
 

@@ -8,6 +8,7 @@ import { boundsAllow } from './bounds.ts';
 import type { Asker, Grant, Way } from './grants.ts';
 import { nearMisses } from './near-misses.ts';
 import { placesOf } from './places.ts';
+import type { Range } from './schema.ts';
 import { waysOf } from './ways.ts';
 
 /** Everything a decision is made from. */
@@ -20,8 +21,8 @@ export interface Matter {
   readonly asker: Asker;
   readonly question: Question;
   readonly nowMs: number;
-  /** Only roles that name the permission count, not the admin roles that have every one. */
-  readonly byName: boolean;
+  /** Not null = only grants that name the permission count, not those of admin roles, and only if they reach all of this. */
+  readonly namedOver: Range | null;
 }
 
 /**
@@ -54,8 +55,8 @@ export class Answer implements Decision {
   }
 }
 
-export function askedIn({ tree, question, nowMs, byName }: Matter, noun: Noun): Asked {
-  return { ...question, noun, places: placesOf(question.target, tree), nowMs, byName };
+export function askedIn({ tree, question, nowMs, namedOver }: Matter, noun: Noun): Asked {
+  return { ...question, noun, places: placesOf(question.target, tree), nowMs, namedOver };
 }
 
 /** The first grant that allows and whose way allows it in its other lists too. */

@@ -42,9 +42,10 @@ function passes(act: Act, check: Check, used: Question[]): boolean {
     }
     case 'holds': {
       const { unless } = check;
-      // Admins have `role.bind` with everything else; as an exception it would let those of one scope give what is below.
-      const byName = unless?.permission === bindPermission;
-      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, byName }).allowed) return used.push(unless) > 0;
+      // Admins have `role.bind` with everything else; as an exception it would let those of one scope give what is below. So
+      // would a role that names it, held without child scopes: it excuses from holding what is given as far as it reaches.
+      const namedOver = unless?.permission === bindPermission ? check.given.extent : null;
+      if (unless !== undefined && decide({ ...asked, tree: after, question: unless, namedOver }).allowed) return used.push(unless) > 0;
       return holds(before, kinds.of(after), caller, check.given, now);
     }
   }

@@ -2,8 +2,9 @@
 import type { Bound } from '#kernel/caller.ts';
 import { noClaims } from '#kernel/matcher.ts';
 import type { Asked } from './allows.ts';
+import { extentAllows } from './allows.ts';
 import type { CompiledExtent } from './extent.ts';
-import { compileExtent, extentMatches } from './extent.ts';
+import { compileExtent } from './extent.ts';
 import type { Asker } from './grants.ts';
 
 const extents = new WeakMap<Bound, CompiledExtent>();
@@ -19,6 +20,6 @@ export function boundsAllow(bounds: Asker['bounds'], asked: Asked): boolean {
   if (bounds === 'principal') return true;
   return bounds.some((bound) => {
     if (bound.permissions !== 'all' && !bound.permissions.includes(asked.permission)) return false;
-    return extentMatches(boundExtent(bound), asked.target, asked.places, noClaims);
+    return extentAllows(boundExtent(bound), asked, noClaims);
   });
 }

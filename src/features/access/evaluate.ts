@@ -17,6 +17,7 @@ import type { Asker } from './grants.ts';
 import { actorOf } from './grants.ts';
 import { engineOf } from './overlaid.ts';
 import { ownScope } from './places.ts';
+import type { Range } from './schema.ts';
 import type { ScopeNode } from './scope-tree.ts';
 import type { Permission } from './vocabulary.ts';
 import { waysOf } from './ways.ts';
@@ -26,7 +27,7 @@ import { waysOf } from './ways.ts';
  * resource group; a deny carries the nearest misses.
  */
 export function evaluate(world: World, kinds: Kinds, asker: Asker, question: Question, now: Date): Decision {
-  return answer({ rights: world, tree: world, kinds, asker, question, nowMs: now.getTime(), byName: false });
+  return answer({ rights: world, tree: world, kinds, asker, question, nowMs: now.getTime(), namedOver: null });
 }
 
 /**
@@ -40,10 +41,11 @@ export function decide(input: {
   readonly asker: Asker;
   readonly question: Question;
   readonly now: Date;
-  readonly byName?: boolean;
+  /** As in `Matter`. */
+  readonly namedOver?: Range | null;
 }): Decision {
-  const { rights, tree, kinds, asker, question, now, byName = false } = input;
-  return answer({ rights, tree, kinds, asker, question, nowMs: now.getTime(), byName });
+  const { rights, tree, kinds, asker, question, now, namedOver = null } = input;
+  return answer({ rights, tree, kinds, asker, question, nowMs: now.getTime(), namedOver });
 }
 
 /** Of somebody who acts as another, both must be allowed. The reasons are the principal's, or the actor's where it is stopped. */
@@ -55,9 +57,9 @@ function answer(matter: Matter): Decision {
 }
 
 function answerAlone(matter: Matter): Decision {
-  const { rights, tree, kinds, asker, byName } = matter;
+  const { rights, tree, kinds, asker, namedOver } = matter;
   // A call may make a kind that the engine of before does not know.
-  const needsGrants = byName || asker.accountId !== rights.accountId || (tree !== rights && kinds.of(tree) !== kinds.of(rights));
+  const needsGrants = namedOver !== null || asker.accountId !== rights.accountId || (tree !== rights && kinds.of(tree) !== kinds.of(rights));
   const engine = needsGrants ? null : engineOf(rights, kinds, asker);
   return engine === null ? answerFromGrants(matter) : answerCompiled(engine, matter);
 }

@@ -7,7 +7,7 @@ import type { Target } from '#kernel/decision.ts';
 import type { Given, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { boundExtent } from './bounds.ts';
-import { externalTarget } from './external-resource-kind.ts';
+import { externalTarget, registeredResource } from './external-resource-kind.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { grantsWhere } from './gives.ts';
@@ -17,7 +17,7 @@ import { principalGives } from './govern-principals.ts';
 import { permissionsOf } from './roles.ts';
 import type { ResourceGroupFacts } from './schema.ts';
 import type { CompiledSelector } from './selector.ts';
-import { conditionalSelectors, couldMatch, widens } from './selector.ts';
+import { conditionalSelectors, couldMatch, isAbout, matchesEverybody, widens } from './selector.ts';
 import { sessionKinds } from './touched.ts';
 
 type Conditional = { readonly grant: Grant; readonly why: string };
@@ -29,10 +29,11 @@ const mappingKey = Symbol('access conditional mapping grants');
  * and did not before. For a change, `govern` is asked of the resource as it was and as it becomes.
  */
 export function governedGives(before: Entry | null, after: Entry | null, worldAfter: World, kinds: Kinds): Given[] {
-  if (after === null) return [];
-  const { was, becomes } = targetsOf(before, after, worldAfter);
   const words = kinds.of(worldAfter);
-  return [...governed(was, becomes, worldAfter, words), ...principalGives(before, after, worldAfter, words)];
+  const open = released(before, worldAfter, words);
+  if (after === null) return open;
+  const { was, becomes } = targetsOf(before, after, worldAfter);
+  return [...open, ...governed(was, becomes, worldAfter, words), ...principalGives(before, after, worldAfter, words)];
 }
 
 /**
@@ -69,15 +70,33 @@ function meant(world: World, entry: Entry): Target {
 
 function governed(before: Target | null, after: Target, worldAfter: World, kinds: Kinds): Given[] {
   if (sameValues(before, after)) return [];
-  const places = placesOf(after, worldAfter);
-  const given: Given[] = [];
-  for (const { grant, why } of conditionalGrants(worldAfter, before, after)) {
-    const reached = grant.extents.filter((extent) => places.some((place) => inRange(extent, place)));
-    const selectors = reached.flatMap((extent) => conditionalSelectors(extent.resources, after.kind));
-    const isNew = selectors.some((selector) => matchesNewly(selector, before, after));
-    if (isNew) given.push({ bound: ownBound(grant, after, kinds), why: `the new values meet a condition of ${why}`, pointer: '' });
-  }
+  const given = givenWhere(after, worldAfter, kinds, { isMet: (selector) => matchesNewly(selector, before, after), how: 'the new values meet' });
   return unlessGoverned(given, before, after);
+}
+
+/**
+ * Of what is registered no more, the application that asks says the values: they may be any, so each condition about it may
+ * be met from now on.
+ */
+function released(before: Entry | null, worldAfter: World, kinds: Kinds): Given[] {
+  const was = before === null ? null : externalTarget(worldAfter, before);
+  if (was === null || !worldAfter.hasScope(was.scope)) return [];
+  const isMet = (selector: CompiledSelector): boolean => isAbout(selector, was) && !matchesEverybody(selector, was);
+  const given = givenWhere(was, worldAfter, kinds, { isMet, how: 'values that are registered no more may meet' });
+  const isKept = given.length === 0 || registeredResource(worldAfter, was.kind, was.scope, was.identifier!) !== undefined;
+  return isKept ? [] : unlessGoverned(given, null, was);
+}
+
+/** The role of each grant whose conditions are met, on that very resource. */
+function givenWhere(target: Target, world: World, kinds: Kinds, { isMet, how }: { readonly isMet: (selector: CompiledSelector) => boolean; readonly how: string }): Given[] {
+  const places = placesOf(target, world);
+  const given: Given[] = [];
+  for (const { grant, why } of conditionalGrants(world, target.kind, isMet)) {
+    const reached = grant.extents.filter((extent) => places.some((place) => inRange(extent, place)));
+    const selectors = reached.flatMap((extent) => conditionalSelectors(extent.resources, target.kind));
+    if (selectors.some(isMet)) given.push({ bound: ownBound(grant, target, kinds), why: `${how} a condition of ${why}`, pointer: '' });
+  }
+  return given;
 }
 
 function unlessGoverned(given: readonly Given[], before: Target | null, after: Target): Given[] {
@@ -85,14 +104,13 @@ function unlessGoverned(given: readonly Given[], before: Target | null, after: T
   return given.flatMap((one) => askedOf.map((target): Given => ({ ...one, unless: { permission: `${after.kind}.govern`, target } })));
 }
 
-/** Grants with a condition about the kind. Bindings are looked at only where the condition of their group is met anew. */
-function* conditionalGrants(world: World, before: Target | null, after: Target): Generator<Conditional> {
-  for (const group of conditionalGroups(world, after.kind)) {
-    const selectors = conditionalSelectors((group.facts as ResourceGroupFacts).resources, after.kind);
-    if (!selectors.some((selector) => matchesNewly(selector, before, after))) continue;
-    yield* grantsWhere(world, bindingsOfResourceGroup(world, group.uid), () => false);
+/** Grants with a condition about the kind. Bindings are looked at only where a condition of their group is met. */
+function* conditionalGrants(world: World, kind: string, isMet: (selector: CompiledSelector) => boolean): Generator<Conditional> {
+  for (const group of conditionalGroups(world, kind)) {
+    const selectors = conditionalSelectors((group.facts as ResourceGroupFacts).resources, kind);
+    if (selectors.some(isMet)) yield* grantsWhere(world, bindingsOfResourceGroup(world, group.uid), () => false);
   }
-  yield* conditionalMappings(world).get(after.kind) ?? [];
+  yield* conditionalMappings(world).get(kind) ?? [];
 }
 
 function conditionalMappings(world: World): ReadonlyMap<string, readonly Conditional[]> {

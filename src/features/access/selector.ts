@@ -102,6 +102,11 @@ function isOfAsker(key: string): boolean {
   return key.startsWith(principalPrefix) || key.startsWith(actionPrefix);
 }
 
+/** True when it is about such a resource, whatever its conditions say of the values. */
+export function isAbout(selector: CompiledSelector, { kind, identifier }: Target): boolean {
+  return selector.type === kind && names(selector, identifier);
+}
+
 /** True unless the selector matches for nobody: whoever asks may bring what it takes. */
 export function couldMatch(selector: CompiledSelector, target: Target): boolean {
   return selector.type === target.kind && names(selector, target.identifier) && selector.conditions.every((condition) => couldHold(condition, target));

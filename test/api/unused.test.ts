@@ -1,6 +1,7 @@
 /** Which permissions nobody used: what counts as use, by whom, for how long, and who is told. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { announced } from '#features/access/announced.ts';
 import { createUseRecorder, usageFeature } from '#features/usage/feature.ts';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
@@ -147,6 +148,22 @@ describe('counts as use', () => {
     assert.equal((await server.call({ method: 'GET', path: `${scopeApi(server, busy)}/services`, token: who.token })).status, 200);
     assert.deepEqual([await unused(`${busy}/everybody`), await unused(`${idle}/everybody`)], [without('service.view'), without()]);
     assert.equal((await all({ days: 30, limit: 200 })).find(({ path }) => path === `${idle}/everybody`)?.principal, 'user_group:all_project_users');
+  });
+
+  test('nothing that a user of the place did who is none any more', async () => {
+    const scope = 'platform/left';
+    const left = await somebody();
+    const stay = (more: object) => ({ kind: 'RoleBinding', scope, identifier: 'stay', spec: { principal: { type: 'user', id: left.identifier }, role: 'account.asker', resourceGroup: 'all_project_level_resources', ...more } });
+    await server.apply([
+      { kind: 'Project', scope: 'platform', identifier: 'left', spec: {} }, stay({}),
+      { kind: 'RoleBinding', scope, identifier: 'everybody', spec: { principal: { type: 'user_group', id: 'all_project_users' }, role: 'account.editor', resourceGroup: 'all_project_level_resources' } },
+    ]);
+    assert.equal((await server.call({ method: 'GET', path: `${scopeApi(server, scope)}/services`, token: left.token })).status, 200);
+    assert.deepEqual(await unused(`${scope}/everybody`), without('service.view'));
+    for (const over of [{ disabled: true }, { expiresAt: new Date(server.clock.now().getTime() - 1_000).toISOString() }]) {
+      await server.apply([stay(over)]);
+      assert.deepEqual(await unused(`${scope}/everybody`), without());
+    }
   });
 
   test('what the session of a claim mapping did', async () => {
@@ -301,6 +318,9 @@ describe('the answer', () => {
     const who = await somebody({ role: 'account_admin', resourceGroup: 'all_account_level_resources' });
     const permissions = await unused(bindingOf(who, '/'));
     assert.deepEqual(['user.edit', 'organization.edit', 'pipeline.execute', 'service.edit'].map((one) => permissions.includes(one)), [true, true, false, true]);
+    const nouns = new Set((await unused(bindingOf(await somebody({ role: 'account_admin' }), '/'))).map((permission) => permission.split('.')[0]));
+    assert.ok(nouns.has('pipeline'));
+    assert.deepEqual(announced.filter(({ name }) => nouns.has(name)), [], 'of kinds yet to come nobody can use any');
     const narrow = await somebody({ role: 'project_admin', scope: checkout, resourceGroup: 'api_alone' });
     assert.ok((await unused(bindingOf(narrow))).every((permission) => permission.startsWith('service.')));
   });

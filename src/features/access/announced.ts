@@ -15,3 +15,10 @@ export const announced: readonly Noun[] = [
   { name: 'policy_set', levels: everywhere, verbs: [...documents, 'evaluate', 'govern'] },
   { name: 'setting', levels: everywhere, verbs: ['view', 'edit'] },
 ];
+
+const names: ReadonlySet<string> = new Set(announced.map(({ name }) => name));
+
+/** True for a kind of which nobody can make use yet. */
+export function isAnnounced({ name }: Noun): boolean {
+  return names.has(name);
+}

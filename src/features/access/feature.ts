@@ -29,7 +29,7 @@ export { lastAdminGone } from './last-admin.ts';
 export { anyGrantNow, hasLiveGrant, liveRanges, visibleNames } from './live.ts';
 export type { PossibleGrant } from './mapping-reach.ts';
 export { gainedByMapping, grantsOfMapping } from './mapping-reach.ts';
-export { isUnder, mappingsThatCould, peopleUnder, subjectsThatCould } from './reached.ts';
+export { isUnder, mappingsThatCould, membersNow, peopleUnder, subjectsThatCould } from './reached.ts';
 export { permissionsOf } from './roles.ts';
 export { selectorFaults } from './selector-faults.ts';
 export { grantsOf } from './ways.ts';

@@ -3,6 +3,7 @@ import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { depthOf, levelOf } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
+import { isAnnounced } from './announced.ts';
 import type { CompiledExtent } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, isLive, mappingGrant } from './grants.ts';
@@ -15,7 +16,7 @@ export interface GivenNow {
   readonly roleUid: string;
   /** The subtree nothing of it leaves. */
   readonly scope: ScopePath;
-  /** Those of known kinds that can be met where it reaches, in the order of the kinds. */
+  /** Those of known kinds that can be met where it reaches, in the order of the kinds; none of kinds yet to come. */
   readonly permissions: readonly string[];
 }
 
@@ -32,7 +33,7 @@ export function givenNowByMapping(world: World, kinds: Kinds, mapping: Entry, no
 function givenNow(world: World, kinds: Kinds, grant: Grant | null, now: Date): GivenNow | null {
   if (grant === null || !isLive(grant, now.getTime())) return null;
   const { roleUid, scope, role, extents } = grant;
-  const permissions = [...permissionsOf(role, kinds.of(world))].filter(({ noun }) => extents.some((extent) => meets(extent, noun))).map(({ permission }) => permission);
+  const permissions = [...permissionsOf(role, kinds.of(world))].filter(({ noun }) => !isAnnounced(noun) && extents.some((extent) => meets(extent, noun))).map(({ permission }) => permission);
   return permissions.length === 0 ? null : { roleUid, scope, permissions };
 }
 

@@ -117,6 +117,14 @@ export function peopleUnder(world: World, subjects: ReadonlySet<string>, max: nu
   return people.size > max ? null : [...people];
 }
 
+/** Uids of everybody who is in a group now, directly or through groups; of a built-in group, whose stay is not over. */
+export function membersNow(world: World, groupUid: string, now: Date): readonly string[] {
+  const people = peopleUnder(world, new Set([groupUid]), Infinity) ?? [];
+  const scope = allUsersScope(groupUid);
+  const isStill = (person: Entry): boolean => scope === null || scope === accountScope || (staysOf(world, groupsAround(world, person)).get(scope) ?? -Infinity) > now.getTime();
+  return people.filter(isStill).map(({ uid }) => uid);
+}
+
 /** The users that these are or contain; null as above. */
 export function usersUnder(world: World, uids: Iterable<string>, max: number): readonly Entry[] | null {
   return peopleNamed(world, uids, max)?.filter(({ kind }) => kind === 'user') ?? null;

@@ -1,5 +1,5 @@
 /** What bindings and mappings give, one after the other in a fixed order, with those whose use of it counts. */
-import { givenNowByBinding, givenNowByMapping, peopleUnder } from '#features/access/feature.ts';
+import { givenNowByBinding, givenNowByMapping, membersNow } from '#features/access/feature.ts';
 import type { GivenNow } from '#features/access/feature.ts';
 import type { BindingFacts, Subject } from '#features/access/schema.ts';
 import { firstOf, ofKindWithin, targetOf } from '#features/resources/feature.ts';
@@ -26,7 +26,7 @@ const types = ['role_binding', 'claim_mapping'] as const;
 /** The next ones at or below a scope that the caller may view and that give something; bindings first, each by its path. */
 export async function givenAfter(call: Call, kinds: Kinds, { within, after, limit }: { readonly within: ScopePath; readonly after: string | null; readonly limit: number }): Promise<readonly Given[]> {
   const start = after === null ? null : readKey(after);
-  const members = membersOf(call.world);
+  const members = membersOf(call.world, call.now);
   const found: Given[] = [];
   for (const type of types.slice(start === null ? 0 : types.indexOf(start.type))) {
     const behind = start?.type === type ? start : null;
@@ -61,11 +61,11 @@ function ofMapping({ world, now }: Call, kinds: Kinds, entry: Entry): Given[] {
 }
 
 /** Everybody in a group, directly or through groups, as it is now; many bindings may name the same one. */
-function membersOf(world: World): (group: Subject) => readonly string[] {
+function membersOf(world: World, now: Date): (group: Subject) => readonly string[] {
   const known = new Map<string, readonly string[]>();
   return ({ uid }) => {
     let members = known.get(uid);
-    if (members === undefined) known.set(uid, (members = (peopleUnder(world, new Set([uid]), Infinity) ?? []).map((entry) => entry.uid)));
+    if (members === undefined) known.set(uid, (members = membersNow(world, uid, now)));
     return members;
   };
 }

@@ -170,6 +170,10 @@ describe('of workloads', () => {
   for (const [guarantee, more, key, values] of [
     ['another value of a claim', mapping('automaton'), 'when', [[{ claim: '/client_id', equals: 'robot' }], [{ claim: '/client_id', equals: 'automaton' }]]],
     ['an expression', mapping('robot', { condition: 'claims.phase == "apply"' }), 'condition', [null, 'claims.phase == "apply"']],
+    ['a token of single use', mapping('robot', { singleUse: true }), 'singleUse', [false, true]],
+    ['an age of tokens', mapping('robot', { maxTokenAge: '5m' }), 'maxTokenAgeSeconds', [null, 300]],
+    ['a proof of possession', mapping('robot', { proofOfPossession: true }), 'proofOfPossession', [false, true]],
+    ['the right to administer', mapping('robot', { mayAdminister: true }), 'mayAdminister', [false, true]],
   ] as const) {
     test(`tells who can come, before and after, where only the condition is another: ${guarantee}`, async () => {
       const { gains, loses, conditionChanged } = (await itemFor(more))!;

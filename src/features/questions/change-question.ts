@@ -36,6 +36,10 @@ const terms = z.strictObject({
   when: z.array(z.record(z.string(), z.unknown())),
   condition: z.string().nullable(),
   grants: z.array(z.record(z.string(), z.unknown())).describe('as written, where one of them takes its scope from a claim'),
+  singleUse: z.boolean(),
+  maxTokenAgeSeconds: z.number().int().nullable(),
+  proofOfPossession: z.boolean(),
+  mayAdminister: z.boolean(),
 });
 const person = z.strictObject({ type: z.enum(['user', 'service_account']), path: z.string(), gains: resources, loses: resources });
 const workload = z.strictObject({
@@ -43,7 +47,7 @@ const workload = z.strictObject({
   path: z.string().describe('of the claim mapping by which it would come'),
   issuer: z.string(),
   when: z.array(z.record(z.string(), z.unknown())).describe('what its claims must be'),
-  conditionChanged: z.strictObject({ before: terms, after: terms }).optional().describe('others can come by it than before, or come to other scopes'),
+  conditionChanged: z.strictObject({ before: terms, after: terms }).optional().describe('others can come by it than before, come in another way, or come to other scopes'),
   issuerChanged: z.literal(true).optional().describe('the document of its issuer says something else of the tokens that are taken'),
   gains: resources,
   loses: resources,
@@ -141,6 +145,6 @@ function shownWhen(when: Terms['when']): Record<string, unknown>[] {
   return when.map((condition) => ({ ...condition }));
 }
 
-function shownTerms({ issuer, when, condition, grants }: Terms): z.infer<typeof terms> {
-  return { issuer, when: shownWhen(when), condition, grants: grants.map((grant) => ({ ...grant })) };
+function shownTerms({ when, grants, ...rest }: Terms): z.infer<typeof terms> {
+  return { ...rest, when: shownWhen(when), grants: grants.map((grant) => ({ ...grant })) };
 }

@@ -17,13 +17,18 @@ import type { Differences, Subject } from './subjects-of-change.ts';
 import { SubjectsOfChange } from './subjects-of-change.ts';
 import type { FoundResource } from './what-can.ts';
 
-/** What its claims must be for somebody to come by a mapping, and what they decide. */
-export interface Terms {
+/** How a token must be used for somebody to come by a mapping. */
+type Uses = ClaimMappingFacts['use'];
+
+/** What its claims must be besides, and what they decide. */
+export interface Terms extends Uses {
   readonly issuer: string;
   readonly when: ClaimMappingFacts['spec']['when'];
   readonly condition: string | null;
   /** As written, where one of them takes its scope from a claim: then claims decide who has which. */
   readonly grants: ClaimMappingFacts['spec']['grants'];
+  /** Whoever comes may change trust and access, as far as its grants go. */
+  readonly mayAdminister: boolean;
 }
 
 interface Changes {
@@ -175,7 +180,7 @@ function itemOf({ before, after }: WorldChanged, subject: Subject, found: Change
   return { type, path, issuer: issuer === '' ? issuerOf(before, subject.before) : issuer, when, ...terms, ...found };
 }
 
-/** Of a mapping on both sides: whether others could come by it, or come to other scopes. */
+/** Of a mapping on both sides: whether others could come by it, come otherwise, or come to other scopes. */
 function termsChanged(change: WorldChanged, { type, before, after }: Subject): TermsChanged {
   if (type !== 'workload' || before === null || after === null) return {};
   const [had, has] = [termsOf(change.before, before), termsOf(change.after, after)];
@@ -187,9 +192,12 @@ function termsChanged(change: WorldChanged, { type, before, after }: Subject): T
 }
 
 function termsOf(world: World, mapping: Entry): Terms {
-  const { issuerUid, spec } = mapping.facts as ClaimMappingFacts;
+  const { issuerUid, spec, use } = mapping.facts as ClaimMappingFacts;
   const isByClaim = spec.grants.some(({ scope }) => typeof scope !== 'string');
-  return { issuer: world.get(issuerUid)?.identifier ?? '', when: spec.when, condition: spec.condition ?? null, grants: isByClaim ? spec.grants : [] };
+  return {
+    issuer: world.get(issuerUid)?.identifier ?? '', when: spec.when, condition: spec.condition ?? null, grants: isByClaim ? spec.grants : [],
+    ...use, mayAdminister: spec.mayAdminister === true,
+  };
 }
 
 function issuerOf(world: World, mapping: Entry | null): string {

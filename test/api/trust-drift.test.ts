@@ -49,7 +49,7 @@ describe('a name that somebody else got', () => {
     await apply('recycled', [tenant, named('recycled')]);
     await world.exchange(token('recycled', 'ws-old'));
     await world.exchange(token('recycled', 'ws-old'));
-    assert.deepEqual((({ claim, tenant: of, id, otherId, refused }) => ({ claim, of, id, otherId, refused }))((await pinOf('recycled'))!), { claim: '/terraform_workspace_name', of: 'org-abc', id: 'ws-old', otherId: null, refused: 0 });
+    assert.deepEqual((({ claim, tenant: of, id, otherId, refused }) => ({ claim, of, id, otherId, refused }))((await pinOf('recycled'))!), { claim: '/terraform_workspace_name', of: 'org-abc acme', id: 'ws-old', otherId: null, refused: 0 });
 
     const counted = await driftsCounted();
     const answer = await world.tryExchange(token('recycled', 'ws-new'));

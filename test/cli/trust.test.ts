@@ -66,7 +66,7 @@ test('`issuer drift` lists names that came with another id, and takes the new on
   assert.deepEqual((await command('issuer drift list', ['hcp'])).out, []);
   await world.tryExchange(token('ws-new'));
   const [line] = (await command('issuer drift list', ['hcp'])).out;
-  assert.match(line!, /^[0-9a-f]{64}\s+\/terraform_workspace_name\s+moved\s+org-abc\s+ws-old\s+came as ws-new$/);
+  assert.match(line!, /^[0-9a-f]{64}\s+\/terraform_workspace_name\s+moved\s+org-abc acme\s+ws-old\s+came as ws-new$/);
   const accepted = await command('issuer drift accept', ['hcp', line!.slice(0, 64)], { id: 'ws-new' });
   assert.deepEqual([accepted.code, accepted.out], [0, ['/terraform_workspace_name moved is ws-new from now on, and not ws-old']]);
   await world.exchange(token('ws-new'));

@@ -25,7 +25,7 @@ export function accountFor(preset: Preset, claims: Claims, stated: Iterable<stri
   const known: string[] = [];
   const unknown: string[] = [];
   for (const claim of leaves(claims, [], expected)) {
-    if (expected.has(claim) || !speaksOfClaims(preset)) known.push(claim);
+    if (expected.has(claim) || !speaksOfClaims(preset) || isOfFamily(preset, claim)) known.push(claim);
     else if (unknown.length < maxUnknown) unknown.push(claim.length <= maxShownCharacters ? claim : `${claim.slice(0, maxShownCharacters).toWellFormed()}…`);
   }
   const missing = preset.claims
@@ -36,7 +36,7 @@ export function accountFor(preset: Preset, claims: Claims, stated: Iterable<stri
 
 /** Registered, known to the preset, stated, or within or around what is; with a preset that knows no claims, anything. */
 export function isKnown(preset: Preset, claim: string, stated: Iterable<string> = []): boolean {
-  if (!speaksOfClaims(preset)) return true;
+  if (!speaksOfClaims(preset) || isOfFamily(preset, claim)) return true;
   const expected = [...registered, ...preset.claims.map((known) => known.claim), ...stated];
   return expected.some((known) => known === claim || claim.startsWith(`${known}/`) || known.startsWith(`${claim}/`));
 }
@@ -44,6 +44,10 @@ export function isKnown(preset: Preset, claim: string, stated: Iterable<string> 
 /** Claims a token of this preset must have and does not. */
 export function requiredMissing(preset: Preset, claims: Claims): readonly string[] {
   return preset.claims.filter(({ claim, presence }) => presence === 'required' && isAbsent(readPointer(claims, claim))).map(({ claim }) => claim);
+}
+
+function isOfFamily({ families = [] }: Preset, claim: string): boolean {
+  return families.some((beginning) => claim.startsWith(beginning));
 }
 
 function speaksOfClaims(preset: Preset): boolean {

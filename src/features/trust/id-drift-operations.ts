@@ -34,7 +34,7 @@ const pinView = z.strictObject({
   pin: pinText,
   claim: z.string(),
   name: z.string(),
-  tenant: z.string().describe('as claim mappings state it; empty when they state none'),
+  tenant: z.string().describe('the tenant as claim mappings state it, and the names this one is one among; may be empty'),
   id: z.string().describe('the id the name is pinned to'),
   firstSeen: time,
   acceptedAt: time.nullable(),

@@ -1,7 +1,7 @@
 /** Names that decide about a token and have an id beside them: what is pinned, and what is compared with the pin. Pure. */
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '#kernel/canonical.ts';
-import { readPointer } from '#kernel/matcher.ts';
+import { globMatches, readPointer } from '#kernel/matcher.ts';
 import { isStated, placed, readByExpression } from './lint/compared.ts';
 import type { Match } from './match.ts';
 import type { Preset } from './presets.ts';
@@ -13,7 +13,7 @@ type Claims = Readonly<Record<string, unknown>>;
 export interface NamePin {
   /** Hexadecimal SHA-256; equal for the same name of the same tenant. */
   readonly pin: string;
-  /** The tenant as the mapping states it, for people; empty when it states none. */
+  /** Tenant as the mapping states it, and names this one is among; for people. */
   readonly tenant: string;
   readonly claim: string;
   readonly name: string;
@@ -25,19 +25,21 @@ export interface NamePin {
 const maxShownCharacters = 200;
 
 /**
- * What a matching mapping trusts by name: a claim that names something with an id which the mapping does not state. The
- * tenant counts as far as the mapping states it: then nobody else's name can be meant, and otherwise anybody's can.
+ * What a matching mapping trusts by name: a claim that names something with an id which the mapping does not state. A name
+ * goes with the names it is one among. The tenant's id counts as far as the mapping states it: a stranger's is then not meant.
  */
 export function namePinsOf({ mapping }: Match, preset: Preset, claims: Claims): NamePin[] {
   const { spec } = mapping.facts;
   const trusted = trustedClaims(spec);
-  return preset.claims.flatMap(({ claim, names }): NamePin[] => {
+  return preset.claims.flatMap(({ claim, names, namedIn = [], namesLike = '*' }): NamePin[] => {
     if (names === undefined || !trusted.has(claim) || isStated(spec, names)) return [];
     const name = readPointer(claims, claim);
-    if (typeof name !== 'string') return [];
+    if (typeof name !== 'string' || !globMatches(namesLike, name)) return [];
     const tenants = tenantClaimsOf(preset).filter((tenant) => tenant !== names && isStated(spec, tenant)).map((tenant) => [tenant, readPointer(claims, tenant)]);
-    const pin = createHash('sha256').update(canonicalJson([tenants, claim, name])).digest('hex');
-    return [{ pin, tenant: shown(tenants.map(([, value]) => String(value)).join(' ')), claim, name: shown(name), idClaim: names, id: idOf(readPointer(claims, names)) }];
+    const around = namedIn.map((other) => [other, readPointer(claims, other) ?? null]);
+    const pin = createHash('sha256').update(canonicalJson([tenants, around, claim, name])).digest('hex');
+    const place = [...tenants, ...around].flatMap(([, value]) => (value === null || value === undefined ? [] : [String(value)])).join(' ');
+    return [{ pin, tenant: shown(place), claim, name: shown(name), idClaim: names, id: idOf(readPointer(claims, names)) }];
   });
 }
 

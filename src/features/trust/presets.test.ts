@@ -80,6 +80,7 @@ for (const name of presetNames) {
     test('speaks only of claims it knows, and of ids that never change hands', () => {
       const immutable = new Set(immutableClaimsOf(preset));
       assert.deepEqual(preset.claims.flatMap(({ names }) => (names === undefined || immutable.has(names) ? [] : [names])), []);
+      for (const { namedIn = [] } of preset.claims) for (const claim of namedIn) assert.notEqual(knownClaim(preset, claim), undefined, claim);
       for (const claim of tenantClaimsOf(preset)) assert.ok(immutable.has(claim), claim);
       for (const { claim, orCompared = [] } of preset.contexts) for (const one of [claim, ...orCompared]) assert.notEqual(knownClaim(preset, one), undefined, one);
     });
@@ -140,5 +141,6 @@ describe('what is in a token and nobody has told of', () => {
     assert.equal(shown.length, 50);
     assert.ok(shown.every((claim) => claim.length <= 201));
   });
+  test('is not one of a family whose names customers choose', () => assert.deepEqual(accountFor(presets.github_actions, { repo_property_team: 'a', repo_propertyx: 'b' }).unknown, ['/repo_propertyx']));
   test('is nothing with a preset that knows no claims', () => assert.deepEqual(accountFor(presets.generic, { sub: 'x', anything: 1 }).unknown, []));
 });

@@ -11,7 +11,7 @@ const atTimes = [
 /**
  * GitHub Actions, on github.com and on an own server. `sub` has two forms, `repo:OWNER/REPO:…` and, for repositories made,
  * renamed or moved since July 2026, `repo:OWNER@OWNERID/REPO@REPOID:…`; what follows depends on event and environment, so
- * mappings had better not read it. Everything is text, `"true"` and numbers too.
+ * mappings had better not read it; an organization may also have it made of something else. Everything is text, `"true"` and numbers too.
  */
 export const githubActions: Preset = {
   title: 'GitHub Actions',
@@ -20,7 +20,7 @@ export const githubActions: Preset = {
     { claim: repository, type: 'text', presence: 'required', immutable: true },
     { claim: '/enterprise_id', type: 'text', presence: 'sometimes', immutable: true, tenant: true },
     { claim: '/actor_id', type: 'text', presence: 'always', immutable: true },
-    { claim: '/sub', type: 'text', presence: 'always', names: repository },
+    { claim: '/sub', type: 'text', presence: 'always', names: repository, namesLike: 'repo:*' },
     { claim: '/repository', type: 'text', presence: 'always', names: repository },
     { claim: '/repository_owner', type: 'text', presence: 'always', names: owner },
     { claim: '/enterprise', type: 'text', presence: 'sometimes', names: '/enterprise_id' },
@@ -29,6 +29,7 @@ export const githubActions: Preset = {
     ...workflow.map((claim) => ({ claim, type: 'text' as const, presence: 'always' as const })),
     ...atTimes.map((claim) => ({ claim, type: 'text' as const, presence: 'sometimes' as const })),
   ],
+  families: ['/repo_property_'],
   subjectClaims: [owner, repository],
   issuers: [
     { url: 'https://token.actions.githubusercontent.com', shared: true },

@@ -14,7 +14,7 @@ export const gitlab: Preset = {
   claims: [
     { claim: namespace, type: 'text', presence: 'required', immutable: true, tenant: true },
     { claim: project, type: 'text', presence: 'required', immutable: true },
-    { claim: '/sub', type: 'text', presence: 'always', names: project },
+    { claim: '/sub', type: 'text', presence: 'always', names: project, namesLike: 'project_path:*' },
     { claim: '/namespace_path', type: 'text', presence: 'always', names: namespace },
     { claim: '/project_path', type: 'text', presence: 'always', names: project },
     { claim: '/job_namespace_id', type: 'text', presence: 'sometimes', immutable: true },

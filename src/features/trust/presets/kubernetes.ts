@@ -13,7 +13,7 @@ export const kubernetes: Preset = {
   claims: [
     { claim: account, type: 'text', presence: 'required', immutable: true },
     { claim: '/kubernetes.io/namespace', type: 'text', presence: 'required' },
-    { claim: '/kubernetes.io/serviceaccount/name', type: 'text', presence: 'always', names: account },
+    { claim: '/kubernetes.io/serviceaccount/name', type: 'text', presence: 'always', names: account, namedIn: ['/kubernetes.io/namespace'] },
     { claim: '/sub', type: 'text', presence: 'always', names: account },
     ...texts.map((claim) => ({ claim, type: 'text' as const, presence: 'sometimes' as const })),
     ...uids.map((claim) => ({ claim, type: 'text' as const, presence: 'sometimes' as const, immutable: true as const })),

@@ -21,6 +21,10 @@ export interface KnownClaim {
   readonly tenant?: true;
   /** Pointer of the immutable claim of what this is a name of. Names are given out again. */
   readonly names?: string;
+  /** Names this name is one among: it is there once in each of them. */
+  readonly namedIn?: readonly string[];
+  /** A glob the value must fit to be such a name; others it may have are not about one thing. */
+  readonly namesLike?: string;
   /** All it can be. */
   readonly values?: readonly Scalar[];
 }
@@ -49,6 +53,8 @@ export interface Preset {
   readonly title: string;
   /** Registered claims of RFC 7519 need no mention unless there is more to say. Empty: nothing is known. */
   readonly claims: readonly KnownClaim[];
+  /** Beginnings of pointers: claims whose names customers choose. */
+  readonly families?: readonly string[];
   /** Claims the workload's subject is made of, in this order; null = `sub` as it stands. */
   readonly subjectClaims: readonly string[] | null;
   /** Where such issuers are; the first that fits counts. */

@@ -21,7 +21,7 @@ export interface RefusalCount {
 }
 
 /** Rows one count reads at most, the newest of them. */
-export const maxCounted = 20_000;
+const maxCounted = 20_000;
 
 /** Refused tokens that were proven have a row each; of all others there are summaries, and rows only of some. */
 export async function countRefusals(reader: Reader, { accountId, uid, path, since }: OfIssuer): Promise<{ readonly items: readonly RefusalCount[]; readonly complete: boolean }> {

@@ -17,7 +17,7 @@ export interface Caught {
   readonly detail: object;
 }
 
-export const maxCaught = 20;
+const maxCaught = 20;
 /** Accounts watch some issuers at a time, not all of them. */
 const maxActive = 10_000;
 

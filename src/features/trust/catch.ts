@@ -28,7 +28,7 @@ export interface Catching {
 }
 
 /** How long caught claims stay after the catching ended. */
-export const keepCaughtMs = 3_600_000;
+const keepCaughtMs = 3_600_000;
 /** Of an issuer, by one node: the last twenty are shown, so more is work for nothing. */
 const writesPerMinute = 120;
 const minuteMs = 60_000;

@@ -7,7 +7,6 @@ import { readPointer } from '#kernel/matcher.ts';
 import type { Digester } from '#platform/keyring.ts';
 import type { CompiledCondition } from './claim-condition.ts';
 import type { ClaimMappingFacts } from './schema.ts';
-import { isMiss } from './scope-grant.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -86,10 +85,6 @@ export function judgeExpression({ source, outcomeFor }: NonNullable<ClaimMapping
 /** True when a scope would be taken from a redacted claim. */
 export function scopesCannotBeTold({ spec }: Pick<ClaimMappingFacts, 'spec'>, { redacted }: RecordedClaims): boolean {
   return spec.grants.some(({ scope }) => typeof scope === 'object' && touches(redacted, scope.from));
-}
-
-export function resolvesSome({ grants }: Pick<ClaimMappingFacts, 'grants'>, { claims }: RecordedClaims): boolean {
-  return grants.some((grant) => !isMiss(grant.resolve(claims)));
 }
 
 function touches(redacted: readonly string[], claim: string): boolean {

@@ -34,7 +34,7 @@ export function searchOperations(services: SearchServices): AnyOperation[] {
     output: entitiesAnswer,
     prepare: async (call, { body }) => {
       const { subject, action, resource } = body;
-      refuseUnlessAsking(call, scopeAsked(call, services, resource));
+      refuseUnlessAsking(call, services, scopeAsked(call, services, resource));
       const words = services.kinds.of(call.world);
       const target = resourceMeant(call.world, words, resource, saidOf(subject.properties, action.properties));
       const { type } = subject;
@@ -58,7 +58,7 @@ export function searchOperations(services: SearchServices): AnyOperation[] {
       const asker = await subjectMeant(services, call, subject);
       const isSelf = asker !== null && asker.principal.uid === call.caller.principal.uid;
       const within = scopeSaid(resource.properties);
-      if (!isSelf) refuseUnlessAsking(call, within ?? '/');
+      if (!isSelf) refuseUnlessAsking(call, services, within ?? '/');
       if (asker === null || within === null) return { results: [], page: { next_token: '' } };
       const page = pageOf(services, call, [subject, action, resource], body.page);
       const search = { kind: resource.type, permission: permissionMeant(resource.type, action.name), said: saidOf(subject.properties, action.properties), within };
@@ -78,7 +78,7 @@ export function searchOperations(services: SearchServices): AnyOperation[] {
       const { subject, resource } = body;
       const asker = await subjectMeant(services, call, subject);
       const isSelf = asker !== null && asker.principal.uid === call.caller.principal.uid;
-      if (!isSelf) refuseUnlessAsking(call, scopeAsked(call, services, resource));
+      if (!isSelf) refuseUnlessAsking(call, services, scopeAsked(call, services, resource));
       const words = services.kinds.of(call.world);
       const target = resourceMeant(call.world, words, resource, saidOf(subject.properties, undefined));
       const verbs = target === null ? [] : (words.nouns.get(resource.type)?.verbs ?? []);

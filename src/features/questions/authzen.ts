@@ -1,5 +1,8 @@
 /** OpenID AuthZEN Authorization API 1.0, §6 and §7: decisions for applications, one or many. */
 import type { z } from 'zod';
+import { holds } from '#features/access/feature.ts';
+import type { Bound } from '#kernel/caller.ts';
+import type { Question } from '#kernel/decision.ts';
 import { Refusal, refusal } from '#kernel/errors.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
 import { parseResourcePath, parseScope } from '#kernel/scope.ts';
@@ -42,7 +45,7 @@ export function evaluationOperations(services: CheckServices): AnyOperation[] {
 async function evaluated(services: CheckServices, call: Call, body: EvaluationBody): Promise<DecisionAnswer> {
   const asker = await subjectMeant(services, call, body.subject);
   const isSelf = asker !== null && asker.principal.uid === call.caller.principal.uid;
-  if (!isSelf) refuseUnlessAsking(call, scopeAsked(call, services, body.resource));
+  if (!isSelf) refuseUnlessAsking(call, services, scopeAsked(call, services, body.resource));
   const words = services.kinds.of(call.world);
   const target = resourceMeant(call.world, words, body.resource, saidOf(body.subject.properties, body.action.properties));
   if (target === null) return { decision: false };
@@ -107,13 +110,21 @@ function entityOr(fallback: Readonly<Record<string, unknown>> | undefined, own: 
   return { ...own, ...Object.fromEntries(missing.map((name) => [name, fallback[name]])) };
 }
 
-/** One who may not ask learns the same of scopes that are there and of those that are not. */
-export function refuseUnlessAsking(call: Call, scope: ScopePath): void {
+/**
+ * One who may not ask learns the same of scopes that are there and of those that are not: about what would lie in one that is
+ * not, may ask who may ask about everything below the nearest that is.
+ */
+export function refuseUnlessAsking(call: Call, { kinds }: CheckServices, scope: ScopePath): void {
   const at = nearestScope(call.world, scope);
   const right = rightToAsk(call, at);
-  if (right !== null) return call.used(right);
+  const reaches = at === scope || (right !== null && holds(call.world, kinds.of(call.world), call.caller, everywhereBelow(right), call.now));
+  if (right !== null && reaches) return call.used(right);
   const evidence = { permission: 'access.check', kind: 'access', scope: at, identifier: null };
   throw refusal('access.denied', { say: 'asking about others takes `access.check` there', evidence });
+}
+
+function everywhereBelow({ permission, target }: Question): Bound {
+  return { permissions: [permission], extent: { scope: target.scope, includeChildScopes: true, resources: [{ type: target.kind }] } };
 }
 
 /** Where the thing would lie, whether it is there or not. */

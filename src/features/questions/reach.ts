@@ -1,5 +1,6 @@
 /** The questions turned round: who can, and what can. Both are for those who may explain; what oneself can is for anybody. */
 import { z } from 'zod';
+import { hasLiveGrant } from '#features/access/feature.ts';
 import { refusal } from '#kernel/errors.ts';
 import type { Check } from '#kernel/decision.ts';
 import type { AnyOperation } from '#kernel/operation.ts';
@@ -93,7 +94,9 @@ export function reachOperations(services: ReachServices): AnyOperation[] {
     audit: null,
     dialect: 'api',
     prepare: async (call, { body }, { asker, within }) => {
-      if (!call.world.hasScope(within)) throw refusal('access.not_found');
+      // Of oneself anybody may ask, and learns nothing of scopes in which one has nothing.
+      const isTold = body.principal === undefined ? hasLiveGrant(call.world, services.kinds, call.caller, within, call.now) : call.world.hasScope(within);
+      if (!isTold) throw refusal('access.not_found');
       const cursor = cursorOf(services, call, ['what', body.principal ?? null, body.scope ?? accountScope, body.kind ?? null]);
       if (asker === null) return { items: [], next: null, revision: call.world.revision };
       const asking = { world: call.world, kinds: services.kinds, asker, now: call.now };

@@ -70,7 +70,8 @@ function mustBe(expected: unknown): string {
   if (more.length === 0 && how === 'oneOf') return `be one of ${text(value)}`;
   if (more.length === 0 && how === 'glob') return `be like ${text(value)}`;
   if (more.length === 0 && how === 'exists') return value === true ? 'be there' : 'be absent';
-  if (more.length === 0 && how === 'absent') return 'be absent';
+  if (more.length === 0 && how === 'any') return `be a list with an element that must ${mustBe(value)}`;
+  if (more.length === 0 && how === 'all') return `be a list, not empty, whose every element must ${mustBe(value)}`;
   return `be ${text(expected)}`;
 }
 

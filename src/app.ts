@@ -7,9 +7,10 @@ import { createKnownTokens, credentialsFeature } from '#features/credentials/fea
 import { apiToken } from '#features/credentials/schema.ts';
 import { findById } from '#features/credentials/store.ts';
 import { auditNoun } from '#features/audit/schema.ts';
-import { cloudDeliveries, cloudFunctions } from '#features/clouds/feature.ts';
+import { cloudDeliveries, cloudFunctions, readEndpoints } from '#features/clouds/feature.ts';
 import { connectorKind } from '#features/connectors/schema.ts';
 import { allFunctions, createDesk, executionsFeature } from '#features/executions/feature.ts';
+import { createIdentities } from '#features/identities/feature.ts';
 import { createMintKeys, createMinter, getJwt, jwtDelivery, mintFeature, mintedIntrospector, signingKeyNoun } from '#features/mint/feature.ts';
 import type { MintKeys } from '#features/mint/feature.ts';
 import { people } from '#features/people/feature.ts';
@@ -113,12 +114,12 @@ export function createKinds(publicUrl: () => string | null = () => null): Kinds 
 const deliveryWords = [getValue, getJwt, ...cloudFunctions];
 
 /** What stands behind them. */
-function deliveriesOf({ config, database, keyring, clock, outbound, randomness, metrics, publicUrl }: AppServices, keys: MintKeys, issuerOf: (account: string) => string): readonly Delivery[] {
+function deliveriesOf({ config, database, keyring, clock, outbound, randomness, metrics, publicUrl }: AppServices, keys: MintKeys, issuerOf: (account: string) => string) {
   const mint = createMinter({ keys, metrics, issuerOf, ownUrls: () => [publicUrl()], uid: randomness.uid });
-  return [
-    secretDelivery({ database, keyring }), jwtDelivery(mint),
-    ...cloudDeliveries({ mint, clock, outbound, endpoints: config.cloudEndpoint, firstPauseMs: 250 }),
-  ];
+  const endpoint = readEndpoints(config.cloudEndpoint);
+  const clouds = cloudDeliveries({ mint, clock, outbound, endpoint, firstPauseMs: 250 });
+  const deliveries: readonly Delivery[] = [secretDelivery({ database, keyring }), jwtDelivery(mint), ...clouds];
+  return { deliveries, identities: createIdentities({ mint, deliveries: clouds, endpoint }) };
 }
 
 export function createApp(services: AppServices): App {
@@ -149,7 +150,7 @@ export function createApp(services: AppServices): App {
   const account = accountDirectory(shared);
   const mintKeys = createMintKeys({ ...shared, policy: { lifeMs: config.signingKeyDays * 86_400_000, aheadMs: config.signingKeyAheadMs, overlapMs: config.signingKeyOverlapMs } });
   const desk = createDesk({
-    ...shared, record, functions, deliveries: deliveriesOf(services, mintKeys, issuerOf), leaseMs: config.leaseMs, used: uses.used,
+    ...shared, record, functions, ...deliveriesOf(services, mintKeys, issuerOf), leaseMs: config.leaseMs, used: uses.used,
     decide: (world, caller, question, now) => evaluate(world, kinds, caller, question, now),
     credentialLives: async (accountId, { kind, id }, now) => {
       if (kind === 'session') return sessionStands(database.read, accountId, id);

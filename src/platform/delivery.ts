@@ -39,3 +39,54 @@ export interface DeliveryWords {
 export interface Delivery extends DeliveryWords {
   readonly deliver: (use: DeliveryUse) => Promise<Delivered>;
 }
+
+/** How an identity reaches a step: in variables, as files that are written anew in time, or at an endpoint that is asked. */
+export const identityForms = ['variable', 'file', 'endpoint'] as const;
+export type IdentityForm = (typeof identityForms)[number];
+
+/**
+ * What only the runner knows and puts in the place of these words, in variables and files of identities alone: the
+ * directory of the files as the step sees it, the token endpoint (a query is begun already), the secret to ask there.
+ */
+export const runnerWords = { files: '${SALLYPORT_FILES}', tokenUrl: '${SALLYPORT_TOKEN_URL}', tokenSecret: '${SALLYPORT_TOKEN_SECRET}' } as const;
+
+export interface IdentityUse extends Omit<DeliveryUse, 'args'> {
+  /** As the pipeline calls it: the name of a variable. */
+  readonly name: string;
+  /** Some of the connector's; null = its first, and any of them may be asked for. */
+  readonly audiences: readonly string[] | null;
+  /** Null = what tools of the connector's type read. */
+  readonly forms: readonly IdentityForm[] | null;
+}
+
+export interface GivenFile {
+  readonly name: string;
+  readonly content: string;
+  /** Of the token it is made of, to be written anew with it; null = it stays. */
+  readonly audience: string | null;
+}
+
+/** One identity as a step is given it. */
+export interface GivenIdentity {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly files: readonly GivenFile[];
+  /** Of the tokens that files are made of, by audience. */
+  readonly expiresAtMs: ReadonlyMap<string, number>;
+  /** What may be asked for while the step runs. */
+  readonly asked: readonly string[];
+  /** Texts no log may show. */
+  readonly secrets: readonly string[];
+  readonly made: readonly Pick<Delivered, 'act' | 'record'>[];
+}
+
+/** A token for one audience of an identity, made while the step runs, and the files that are made of it. */
+export interface RenewedToken extends Pick<Delivered, 'act' | 'record'> {
+  readonly token: string;
+  readonly expiresAtMs: number;
+  readonly files: readonly Omit<GivenFile, 'audience'>[];
+}
+
+export interface IdentityGiver {
+  readonly give: (use: IdentityUse) => Promise<GivenIdentity>;
+  readonly renew: (use: IdentityUse, audience: string) => Promise<RenewedToken>;
+}

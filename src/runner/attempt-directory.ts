@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { refusal } from '#kernel/errors.ts';
 import type { SandboxTools } from './isolation.ts';
+import { PrivateFiles } from './private-files.ts';
 
 const run = promisify(execFile);
 
@@ -24,10 +25,11 @@ export interface AttemptDirectory {
   readonly outputs: FileHandle;
   readonly stdout: StepPipe;
   readonly stderr: StepPipe;
+  readonly files: PrivateFiles;
 }
 
 /** What lies in an attempt's directory; each is put where the step sees it by its isolation. */
-export const parts = { home: 'home', temporary: 'tmp', sharedMemory: 'shm', control: 'step' } as const;
+export const parts = { home: 'home', temporary: 'tmp', sharedMemory: 'shm', control: 'step', files: 'files' } as const;
 /** What lies in `control`. */
 export const controlFiles = {
   main: 'main', script: 'script', outputs: 'outputs', passwd: 'passwd', group: 'group', filter: 'filter',
@@ -43,12 +45,14 @@ export interface AttemptFiles {
   readonly script: string;
   /** A seccomp filter for the launcher to read, or null. */
   readonly filter: Uint8Array | null;
+  /** What its identities bring, by name. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 /**
  * Makes the private directory of an attempt. With a user of its own, the directory itself stays ours and lets only that
  * user's group through (0710), so that no step can rename what the runner put there; the step owns `home`, `tmp` and
- * `shm` (0700), may read its script and write its outputs. Nobody else can get in. Refuses when it exists already.
+ * `shm` (0700), may read its script and `files` and write its outputs. Nobody else can get in. Refuses when it exists already.
  */
 export async function createAttemptDirectory(files: AttemptFiles): Promise<AttemptDirectory> {
   const path = attemptPath(files);
@@ -57,14 +61,16 @@ export async function createAttemptDirectory(files: AttemptFiles): Promise<Attem
     throw refusal('runner.cannot', { say: `the attempt \`${files.attemptId}\` was started here before`, cause: error });
   });
   try {
-    return { path, ...(await fillDirectory(path, files)) };
+    const privateFiles = await PrivateFiles.create(join(path, parts.files), files.uid);
+    for (const [name, content] of files.files) await privateFiles.write(name, content);
+    return { path, files: privateFiles, ...(await fillDirectory(path, files)) };
   } catch (error) {
     await removeAttemptDirectory(files);
     throw error;
   }
 }
 
-async function fillDirectory(path: string, files: AttemptFiles): Promise<Omit<AttemptDirectory, 'path'>> {
+async function fillDirectory(path: string, files: AttemptFiles): Promise<Omit<AttemptDirectory, 'path' | 'files'>> {
   const control = join(path, parts.control);
   const owner = { uid: files.uid ?? process.getuid?.() ?? 0, gid: files.uid ?? process.getgid?.() ?? 0 };
   await mkdir(control);

@@ -28,6 +28,11 @@ export class AttemptMasks {
     return this.#renewing;
   }
 
+  /** Secrets this runner has asked for: known before anybody could have printed them, so that no version counts them. */
+  join(secrets: MaskAddition['secrets']): void {
+    this.#set = compileMaskSet(secrets, { after: this.#set });
+  }
+
   async #add(fetch: (after: number) => Promise<MaskAddition>): Promise<void> {
     const { maskSet, secrets } = await fetch(this.#version);
     if (maskSet <= this.#version) return;

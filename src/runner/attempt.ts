@@ -53,8 +53,12 @@ async function workOn(services: AttemptServices, lease: Lease): Promise<StepResu
   const { transport, journal, stopping, identity } = services;
   let payload: StepPayload;
   let masks: AttemptMasks;
+  let payloadAtMs: number;
   try {
-    payload = await lease.under((signal) => transport.payload(lease.place, { signal }));
+    payload = await lease.under((signal) => {
+      payloadAtMs = services.clock.monotonicMs();
+      return transport.payload(lease.place, { signal });
+    });
     masks = new AttemptMasks(payload);
   } catch (error) {
     if (lease.over.aborted || !(error instanceof Refusal)) throw error;
@@ -63,7 +67,7 @@ async function workOn(services: AttemptServices, lease: Lease): Promise<StepResu
   if (stopping.aborted) return { exit: 'refused', message: 'the runner is stopping' };
   await journal.write(lease.place, { state: 'started', maskSet: masks.version });
   await lease.started();
-  const result = await runStep(services, { lease, payload, masks });
+  const result = await runStep(services, { lease, payload, payloadAtMs: payloadAtMs!, masks });
   await journal.write(lease.place, { state: 'ended', maskSet: masks.version, result: await sealToSelf(identity, { ...lease.place, result }) });
   return result;
 }

@@ -7,7 +7,7 @@ import type { Isolation } from './isolation.ts';
 type Bubblewrap = Extract<Isolation, { kind: 'bubblewrap' }>;
 
 /** Where a step sees its own directory in isolations that put files in other places. */
-export const sandboxView = { home: '/home/step', temporary: '/tmp', control: '/home/.step' } as const;
+export const sandboxView = { home: '/home/step', temporary: '/tmp', control: '/home/.step', files: '/home/.identities' } as const;
 
 /** Where bubblewrap finds the system call filter; every launcher gets the descriptor, see `startStep`. */
 export const filterDescriptor = 4;
@@ -55,6 +55,7 @@ export function bubblewrapArguments(isolation: Bubblewrap, attemptDirectory: str
     '--bind', own(parts.temporary), '/tmp', '--bind', own(parts.temporary), '/var/tmp',
     '--bind', own(parts.home), sandboxView.home,
     '--bind', own(parts.control), sandboxView.control,
+    '--ro-bind', own(parts.files), sandboxView.files,
     '--remount-ro', '/',
     '--chdir', '/',
   ];

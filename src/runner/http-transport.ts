@@ -4,7 +4,7 @@ import { catalogue, refusal } from '#kernel/errors.ts';
 import type { ErrorCode, Refusal } from '#kernel/errors.ts';
 import type { RegisterBody, Registered } from '#features/runners/schema.ts';
 import {
-  claimAnswer, leaseAnswer, logAnswer, openedMasks, openedPayload, protocolLimits, protocolVersion, registered, registrationWord, resultAnswer, sealedAnswer,
+  claimAnswer, leaseAnswer, logAnswer, openedMasks, openedPayload, openedToken, protocolLimits, protocolVersion, registered, registrationWord, resultAnswer, sealedAnswer,
 } from '#features/runners/schema.ts';
 import type { Clock } from '#platform/clock.ts';
 import type { RemoteAnswer } from '#platform/remote.ts';
@@ -95,6 +95,11 @@ export function httpTransport(server: ServerPlace, { identity, clock }: { readon
       const { sealed } = await ofAttempt(place, 'masks', { after }, sealedAnswer, options);
       const { maskSet, secrets } = await openSealed(identity, sealed, openedMasks, place);
       return { maskSet, secrets };
+    },
+    async token(place, { identity: name, audience: wanted }, options) {
+      const { sealed } = await ofAttempt(place, 'tokens', { identity: name, audience: wanted }, sealedAnswer, options);
+      const { protocol: _protocol, attemptId: _attemptId, fence: _fence, ...made } = await openSealed(identity, sealed, openedToken, place);
+      return made;
     },
     started: (place, options) => ofAttempt(place, 'started', {}, leaseAnswer, options),
     heartbeat: (place, options) => ofAttempt(place, 'heartbeat', {}, leaseAnswer, options),

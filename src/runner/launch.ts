@@ -9,6 +9,7 @@ export interface StepView {
   readonly home: string;
   readonly temporary: string;
   readonly control: string;
+  readonly files: string;
 }
 
 export function stepView(isolation: Isolation, attemptDirectory: string): StepView {
@@ -18,6 +19,7 @@ export function stepView(isolation: Isolation, attemptDirectory: string): StepVi
     home: join(attemptDirectory, parts.home),
     temporary: join(attemptDirectory, parts.temporary),
     control: join(attemptDirectory, parts.control),
+    files: join(attemptDirectory, parts.files),
   };
 }
 
@@ -69,9 +71,10 @@ cover() { if [ -d "$1" ]; then "$mount" -t tmpfs -o mode=0711,size=64k,nosuid,no
 while [ "$hidden" -gt 0 ]; do cover "$1"; shift; hidden=$((hidden - 1)); done
 cover /root
 "$mount" -t tmpfs -o mode=0755,size=64k,nosuid,nodev tmpfs /home
-mkdir ${sandboxView.home} ${sandboxView.control}
+mkdir ${sandboxView.home} ${sandboxView.control} ${sandboxView.files}
 "$mount" -c --bind ./${parts.home} ${sandboxView.home}
 "$mount" -c --bind ./${parts.control} ${sandboxView.control}
+"$mount" -c --bind ./${parts.files} ${sandboxView.files}
 "$mount" -c --bind ./${parts.control}/passwd /etc/passwd
 "$mount" -c --bind ./${parts.control}/group /etc/group
 "$mount" -c --bind ./${parts.sharedMemory} /dev/shm

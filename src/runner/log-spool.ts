@@ -103,6 +103,13 @@ export class LogSpool {
     });
   }
 
+  /** From here on `set` decides, whose new secrets nobody has seen yet. */
+  join(set: MaskSet): Promise<void> {
+    return this.#next(async () => {
+      this.#masked?.renew(set, new Uint8Array(0));
+    });
+  }
+
   /** At most `bytes` from `offset` on. */
   async read(offset: number, bytes: number): Promise<Buffer> {
     const buffer = Buffer.alloc(Math.max(0, Math.min(bytes, this.#length - offset)));

@@ -10,12 +10,15 @@ import type { Lease } from './lease.ts';
 import { LogSpool } from './log-spool.ts';
 import type { LogRoom } from './log-spool.ts';
 import { uploadLog } from './log-upload.ts';
-import { defaultStepLimits, startStep } from './sandbox.ts';
+import { defaultStepLimits, filesOfStep, startStep } from './sandbox.ts';
 import type { StepExit, StepProcess } from './sandbox.ts';
+import { StepIdentities } from './step-identities.ts';
 
 export interface StartedAttempt {
   readonly lease: Lease;
   readonly payload: StepPayload;
+  /** When it was asked for, on the monotonic clock. */
+  readonly payloadAtMs: number;
   readonly masks: AttemptMasks;
 }
 
@@ -66,30 +69,66 @@ async function upload({ transport, log }: AttemptServices, { lease, masks }: Sta
 
 type Ended = StepExit | { readonly failed: string };
 
-async function endOf(services: AttemptServices, { lease, payload }: StartedAttempt, spools: Spools): Promise<Ended> {
+async function endOf(services: AttemptServices, attempt: StartedAttempt, spools: Spools): Promise<Ended> {
+  const { lease } = attempt;
   if (lease.cancelled.aborted || services.stopping.aborted) return { code: null, signal: null, outputs: {}, reason: 'cancelled' };
   lease.confirm();
-  const { isolation, workRoot, cancelGraceMs } = services;
-  const { script, shell, environment, outputVariables, timeoutMs } = payload;
-  let step: StepProcess;
+  let identities: StepIdentities | null = null;
   try {
-    step = await startStep({
-      isolation, workRoot, attemptId: lease.place.attemptId, script, shell, environment, outputVariables, timeoutMs, limits: limitsOf(payload),
-    });
+    identities = await identitiesOf(services, attempt, spools);
+    const step = await started(services, attempt, identities);
+    identities?.keep(step.files);
+    return await watched(services, attempt, { step, identities, spools });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return { failed: error.say ?? error.record.title };
+  } finally {
+    await identities?.close();
   }
+}
+
+async function identitiesOf({ clock, randomness, transport, isolation, workRoot }: AttemptServices, { lease, payload, payloadAtMs, masks }: StartedAttempt, spools: Spools): Promise<StepIdentities | null> {
+  const { identities: given } = payload;
+  if (given === undefined) return null;
+  const { attemptId } = lease.place;
+  return StepIdentities.open({
+    given, givenAtMs: payloadAtMs, clock, randomness,
+    directory: filesOfStep({ isolation, workRoot, attemptId }),
+    ask: (wish) => lease.under((signal) => transport.token(lease.place, wish, { signal })),
+    learn: async (secrets) => {
+      masks.join(secrets);
+      for (const stream of streams) await spools[stream].join(masks.set);
+    },
+  });
+}
+
+function started({ isolation, workRoot }: AttemptServices, { lease, payload }: StartedAttempt, identities: StepIdentities | null): Promise<StepProcess> {
+  const { script, shell, environment, outputVariables, timeoutMs } = payload;
+  return startStep({
+    isolation, workRoot, attemptId: lease.place.attemptId, script, shell, outputVariables, timeoutMs, limits: limitsOf(payload),
+    environment: { ...environment, ...identities?.environment }, files: identities?.files ?? new Map(),
+  });
+}
+
+interface WatchedStep {
+  readonly step: StepProcess;
+  readonly identities: StepIdentities | null;
+  readonly spools: Spools;
+}
+
+async function watched(services: AttemptServices, { lease }: StartedAttempt, { step, identities, spools }: WatchedStep): Promise<Ended> {
+  const { cancelGraceMs, stopping } = services;
+  const ending = [lease.cancelled, stopping, ...(identities === null ? [] : [identities.broken])];
   const unwatch = [
     whenAborted(lease.over, () => void step.cancel(lease.graceMs)),
-    ...[lease.cancelled, services.stopping].map((signal) => whenAborted(signal, () => void step.cancel(cancelGraceMs))),
+    ...ending.map((signal) => whenAborted(signal, () => void step.cancel(cancelGraceMs))),
   ];
   try {
     const spooled = await spoolAll(step, spools).then(() => null, (error: unknown) => error);
     // Without its log a step must not go on.
     if (spooled !== null) await step.cancel(0);
     const exit = await step.exit;
-    if (spooled === null) return exit;
+    if (spooled === null) return identities?.broken.aborted === true && !lease.cancelled.aborted ? { failed: String(identities.broken.reason) } : exit;
     services.log.error({ attempt: lease.place.attemptId, error: describeError(spooled) }, 'the log cannot be kept');
     return { failed: 'the runner cannot keep the log of the step; is its disk full?' };
   } finally {

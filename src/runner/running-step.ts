@@ -10,6 +10,7 @@ import type { Isolation, SandboxTools } from './isolation.ts';
 import { readOutputs } from './outputs.ts';
 import type { CapturedOutputs } from './outputs.ts';
 import { descendants, onlyChild, processesOfUid, processesWithVariable, signalProcess } from './processes.ts';
+import type { PrivateFiles } from './private-files.ts';
 import type { OutputChunk, StepOutput } from './step-output.ts';
 import type { ClaimedUid } from './uid-pool.ts';
 
@@ -34,6 +35,8 @@ export interface StepProcess {
   readonly pid: number;
   /** One reader. A slow one makes the step wait; see `StepOutput`. */
   readonly output: AsyncIterable<OutputChunk>;
+  /** Those of its identities. */
+  readonly files: PrivateFiles;
   /** Settles when no process of the step is alive. It does not wait for the reader of `output`. */
   readonly exit: Promise<StepExit>;
   /** TERM to every process of the step, KILL after `graceMs` (0: at once). Resolves with `exit`; may be repeated. */
@@ -54,12 +57,14 @@ export interface RunningStepParts {
   readonly uid: ClaimedUid | null;
   readonly home: string;
   readonly clock: StepClock;
+  readonly files: PrivateFiles;
 }
 
 /** A launched step until the last of its processes is gone. */
 export class RunningStep implements StepProcess {
   readonly pid: number;
   readonly output: StepOutput;
+  readonly files: PrivateFiles;
   readonly exit: Promise<StepExit>;
   readonly #parts: RunningStepParts;
   #reason: StepExit['reason'];
@@ -74,6 +79,7 @@ export class RunningStep implements StepProcess {
     this.#parts = parts;
     this.pid = parts.child.pid;
     this.output = parts.output;
+    this.files = parts.files;
     this.exit = new Promise<[number | null, NodeJS.Signals | null]>((resolve) => {
       parts.child.once('exit', (code, signal) => resolve([code, signal]));
       parts.child.on('error', () => {}); // a signal that could not be sent

@@ -70,8 +70,14 @@ const escapes: readonly Escape[] = [
     bareSucceedsFor: 'everybody',
   },
   {
+    guarantee: "a step cannot read the token files of another step",
+    script: 'cat "$VICTIM"/files/* /home/.identities/* "/proc/$RUNNER/root$VICTIM/files/"*',
+    loot: 'THE-VICTIM-JWT',
+    bareSucceedsFor: 'everybody',
+  },
+  {
     guarantee: 'a step cannot write outside its directory',
-    script: 'for d in "$DATA" "$WORK_ROOT" "$VICTIM" "$VICTIM/home" "${ROOT_KEY%/*}"; do touch "$d/planted" && echo WROTE; done',
+    script: 'for d in "$DATA" "$WORK_ROOT" "$VICTIM" "$VICTIM/home" "$VICTIM/files" "${ROOT_KEY%/*}"; do touch "$d/planted" && echo WROTE; done',
     loot: 'WROTE',
     bareSucceedsFor: 'everybody',
   },
@@ -107,6 +113,7 @@ function victimOf(isolation: Isolation): Promise<StartedStep> {
     isolation,
     attemptId: `victim-${isolation.kind}`,
     environment: { VICTIM_TOKEN: 'THE-VICTIM-TOKEN' },
+    files: new Map([['CLOUD.jwt', 'THE-VICTIM-JWT']]),
     script: '# THE-VICTIM\necho THE-VICTIM >"$HOME/loot"; echo ready; exec sleep 600',
   });
 }

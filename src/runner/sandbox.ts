@@ -44,6 +44,8 @@ export interface StepSpec extends StepText {
   readonly shell: StepShell;
   readonly timeoutMs: number;
   readonly limits?: Partial<StepLimits>;
+  /** To lie in `filesOfStep`, by name; the step alone may read them. */
+  readonly files?: ReadonlyMap<string, string>;
   readonly clock?: StepClock;
 }
 
@@ -92,6 +94,11 @@ async function claimUser(isolation: Isolation): Promise<ClaimedUid | null> {
   throw refusal('runner.cannot', { say: `processes of the user id ${uid.uid} for steps cannot be ended` });
 }
 
+/** Where the step will see the files of its identities. */
+export function filesOfStep({ isolation, workRoot, attemptId }: Pick<StepSpec, 'isolation' | 'workRoot' | 'attemptId'>): string {
+  return stepView(isolation, join(workRoot, attemptId)).files;
+}
+
 interface Start {
   readonly spec: StepSpec;
   readonly shellPath: string;
@@ -105,7 +112,7 @@ async function startIn(directory: AttemptDirectory, { spec, shellPath, uid }: St
   const clock = spec.clock ?? realClock;
   const step = new RunningStep({
     isolation: spec.isolation, child, output, outputsFile: directory.outputs, outputVariables: spec.outputVariables,
-    uid, home: stepView(spec.isolation, directory.path).home, clock,
+    uid, home: stepView(spec.isolation, directory.path).home, clock, files: directory.files,
   });
   onLimit(() => step.end('output_limit', 0));
   const stopWaiting = clock.after(launchTimeoutMs, () => child.kill('SIGKILL'));
@@ -131,7 +138,7 @@ async function prepareDirectory(spec: StepSpec, uid: ClaimedUid | null): Promise
     outputVariables,
   });
   return createAttemptDirectory({
-    workRoot, attemptId, script, main, tools: isolation.tools, uid: uid?.uid ?? null, filter: filterOf(isolation),
+    workRoot, attemptId, script, main, tools: isolation.tools, uid: uid?.uid ?? null, filter: filterOf(isolation), files: spec.files ?? new Map(),
   });
 }
 

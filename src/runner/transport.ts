@@ -1,6 +1,6 @@
 /** How a runner talks to its server. HTTP now; whatever comes next says the same words. */
 import { Refusal } from '#kernel/errors.ts';
-import type { ClaimAnswer, LeaseAnswer, LogPosition, MaskAddition, StepPayload, StepResult, Stream } from '#features/runners/schema.ts';
+import type { ClaimAnswer, LeaseAnswer, LogPosition, MadeToken, MaskAddition, StepPayload, StepResult, Stream, TokenWish } from '#features/runners/schema.ts';
 
 /** Names the lease everything is said under. */
 export interface LeasePlace {
@@ -30,6 +30,8 @@ export interface RunnerTransport {
   /** Opened; refuses with `runner.protocol` what was not sealed for this lease. */
   payload(place: LeasePlace, options?: SendOptions): Promise<StepPayload>;
   masks(place: LeasePlace, after: number, options?: SendOptions): Promise<MaskAddition>;
+  /** Opened. Sent again, it is another token. */
+  token(place: LeasePlace, wish: TokenWish, options?: SendOptions): Promise<MadeToken>;
   started(place: LeasePlace, options?: SendOptions): Promise<LeaseAnswer>;
   heartbeat(place: LeasePlace, options?: SendOptions): Promise<LeaseAnswer>;
   log(place: LeasePlace, chunk: Chunk, options?: SendOptions): Promise<LogPosition>;

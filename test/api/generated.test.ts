@@ -45,6 +45,7 @@ const selfOperations: Readonly<Record<string, { readonly status: number; readonl
   'runner.claim': { status: 403, why: 'for runners' },
   'attempt.payload': { status: 403, why: 'for runners' },
   'attempt.masks': { status: 403, why: 'for runners' },
+  'attempt.tokens': { status: 403, why: 'for runners' },
   'attempt.started': { status: 403, why: 'for runners' },
   'attempt.heartbeat': { status: 403, why: 'for runners' },
   'attempt.logs': { status: 403, why: 'for runners' },

@@ -115,6 +115,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'runner.claim': { body: { protocol: 1, claimId: uuid, waitMs: 0 } },
   'attempt.payload': { params: attempt, body: lease },
   'attempt.masks': { params: attempt, body: { ...lease, after: 0 } },
+  'attempt.tokens': { params: attempt, body: { ...lease, identity: 'CLOUD', audience: 'https://cloud.example' } },
   'attempt.started': { params: attempt, body: lease },
   'attempt.heartbeat': { params: attempt, body: lease },
   'attempt.logs': { params: attempt, body: { ...lease, stream: 'stdout', offset: 0, maskSet: 0, data: '' } },

@@ -57,6 +57,7 @@ function deskOf(transportOf: (runnerId: string) => RunnerTransport): AttemptDesk
     watch: () => () => {},
     payload: (ref) => of(ref).payload(ref),
     masks: (ref, after) => of(ref).masks(ref, after),
+    token: (ref, wish) => of(ref).token(ref, wish),
     started: async (ref) => lease(await of(ref).started(ref)),
     heartbeat: async (ref) => lease(await of(ref).heartbeat(ref)),
     appendLog: (ref, chunk) => of(ref).log(ref, chunk),

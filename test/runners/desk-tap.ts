@@ -1,7 +1,7 @@
 /** Stops a desk before or after a call, so that something can happen to the runner exactly there. */
 import type { AttemptDesk } from '#features/runners/schema.ts';
 
-export type DeskCall = 'claim' | 'payload' | 'started' | 'heartbeat' | 'appendLog' | 'result';
+export type DeskCall = 'claim' | 'payload' | 'token' | 'started' | 'heartbeat' | 'appendLog' | 'result';
 /** `before` the desk did it; `after` it did, and before the runner is told. */
 export type When = 'before' | 'after';
 
@@ -19,6 +19,7 @@ export function tapped(desk: AttemptDesk, hook: () => Hook): AttemptDesk {
     watch: (accountId, wake) => desk.watch(accountId, wake),
     payload: around('payload', (ref, now) => desk.payload(ref, now)),
     masks: (ref, after, now) => desk.masks(ref, after, now),
+    token: around('token', (ref, wish, now) => desk.token(ref, wish, now)),
     started: around('started', (ref, now) => desk.started(ref, now)),
     heartbeat: around('heartbeat', (ref, now) => desk.heartbeat(ref, now)),
     appendLog: around('appendLog', (ref, chunk, now) => desk.appendLog(ref, chunk, now)),

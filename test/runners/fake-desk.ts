@@ -1,7 +1,7 @@
 /** Attempts in memory: the desk of the runner protocol without pipelines behind it. Runs the contract every desk runs. */
 import { randomUUID } from 'node:crypto';
 import type {
-  AttemptDesk, AttemptRef, ClaimRequest, ClaimedAttempt, LeaseState, LogChunk, LogPosition, MaskAddition, StepPayload, StepResult, Stream,
+  AttemptDesk, AttemptRef, ClaimRequest, ClaimedAttempt, LeaseState, LogChunk, LogPosition, MadeToken, MaskAddition, StepPayload, StepResult, Stream, TokenWish,
 } from '#features/runners/schema.ts';
 import { protocolLimits } from '#features/runners/schema.ts';
 import { canonicalJson } from '#kernel/canonical.ts';
@@ -14,6 +14,8 @@ export interface FakeOffer {
   readonly scope?: string;
   readonly labels?: readonly string[];
   readonly step?: Partial<StepPayload>;
+  /** What tokens its step is given; without it none. */
+  readonly token?: (wish: TokenWish) => MadeToken;
 }
 
 interface Lease {
@@ -123,6 +125,12 @@ export class FakeDesk implements AttemptDesk {
   async masks(ref: AttemptRef, after: number, now: Date): Promise<MaskAddition> {
     const attempt = this.#held(ref, now, ['leased', 'started']);
     return { maskSet: maskSetOf(attempt), secrets: attempt.added.filter(({ version }) => version > after).map(({ secret }) => secret) };
+  }
+
+  async token(ref: AttemptRef, wish: TokenWish, now: Date): Promise<MadeToken> {
+    const attempt = this.#held(ref, now, ['leased', 'started']);
+    if (attempt.offer.token === undefined) throw refusal('mint.refused', { say: `the step has no identity \`${wish.identity}\`` });
+    return attempt.offer.token(wish);
   }
 
   async started(ref: AttemptRef, now: Date): Promise<LeaseState> {

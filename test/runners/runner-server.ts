@@ -16,7 +16,7 @@ export interface Registration {
   readonly token: string;
 }
 
-const methods = ['claim', 'watch', 'payload', 'masks', 'started', 'heartbeat', 'appendLog', 'result'] as const;
+const methods = ['claim', 'watch', 'payload', 'masks', 'token', 'started', 'heartbeat', 'appendLog', 'result'] as const;
 
 /** `desk` is asked at every call, so a test may change its mind. */
 export async function startRunnerServer(desk: () => AttemptDesk, options: TestServerOptions = {}): Promise<TestServer> {

@@ -25,22 +25,22 @@ export interface CloudsOptions {
   readonly mint: Minter;
   readonly outbound: Outbound;
   readonly clock: Clock;
-  /** What the operator put in the place of official endpoints, each as `NAME=URL`. */
-  readonly endpoints: readonly string[];
+  readonly endpoint: (name: EndpointName) => string | null;
   readonly firstPauseMs: number;
 }
 
-export function cloudDeliveries({ mint, outbound, clock, endpoints, firstPauseMs }: CloudsOptions): readonly Delivery[] {
-  const said = readEndpoints(endpoints);
-  const services = { mint, side: { outbound, clock, firstPauseMs, endpoint: (name: EndpointName) => said.get(name) ?? null }, kept: keep<Traded>(clock) };
+export function cloudDeliveries({ mint, outbound, clock, endpoint, firstPauseMs }: CloudsOptions): readonly Delivery[] {
+  const services = { mint, side: { outbound, clock, firstPauseMs, endpoint }, kept: keep<Traded>(clock) };
   return exchanges.map((exchange) => cloudDelivery(services, exchange));
 }
 
-function readEndpoints(endpoints: readonly string[]): ReadonlyMap<EndpointName, string> {
-  return new Map(endpoints.map((text) => {
+/** What the operator put in the place of official endpoints, each as `NAME=URL`; null = nothing. */
+export function readEndpoints(endpoints: readonly string[]): (name: EndpointName) => string | null {
+  const said = new Map(endpoints.map((text) => {
     const [name, url] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
     const known = endpointNames.find((each) => each === name);
     if (known === undefined) throw refusal('config.invalid', { say: `the setting \`cloudEndpoint\`: there is no endpoint \`${name}\`; the names are ${endpointNames.join(', ')}` });
     return [known, url.replace(/\/+$/, '')];
   }));
+  return (name) => said.get(name) ?? null;
 }

@@ -23,6 +23,8 @@ export type { AwsSpec, SessionTagName } from './types/aws.ts';
 export type { AzureSpec } from './types/azure.ts';
 export { providerName } from './types/gcp.ts';
 export type { GcpSpec } from './types/gcp.ts';
+export type { JwtSpec } from './types/jwt.ts';
+export type { KubernetesSpec } from './types/kubernetes.ts';
 export type { VaultSpec } from './types/vault.ts';
 
 /** A new type is a file in `types` and a line in each of these two. */

@@ -16,8 +16,10 @@ import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import type { Act } from '#platform/call.ts';
 import type { Database, Tx } from '#platform/database/database.ts';
-import type { Delivered, Delivery } from '#platform/delivery.ts';
+import type { Delivered, Delivery, IdentityGiver } from '#platform/delivery.ts';
 import type { Keyring } from '#platform/keyring.ts';
+import type { DeliveredIdentities, IdentityStep, UsedIdentity } from './deliver-identities.ts';
+import { deliverIdentities, identityUses } from './deliver-identities.ts';
 import { openOutput } from './outputs.ts';
 import type { Execution } from './store.ts';
 import type { Use, Using } from './uses.ts';
@@ -28,6 +30,7 @@ export interface StepServices {
   readonly keyring: Keyring;
   readonly functions: FunctionTable;
   readonly deliveries: readonly Delivery[];
+  readonly identities: IdentityGiver;
   readonly decide: (world: World, caller: Caller, question: Question, now: Date) => Decision;
   /** Remembers that the starter made use of a permission. */
   readonly used: (caller: Caller, question: Question, now: Date) => void;
@@ -50,6 +53,7 @@ export interface PreparedStep {
   readonly untrusted: boolean;
   /** By what the step is allowed what it uses. */
   readonly uses: readonly Question[];
+  readonly identities: readonly UsedIdentity[];
 }
 
 /** What can be said before anything is opened; refuses as `deliverStep` would. */
@@ -66,27 +70,28 @@ export function prepare(services: StepServices, request: StepRequest): PreparedS
     throw refusal('expression.limit', { say: `the step asks for ${payload.needs.length} secrets, tokens and secret outputs; at most ${protocolLimits.deliveries} can be delivered to one` });
   }
   const sources = payload.needs.map((need) => sourceOf(using, request, need));
-  uses.push(...sources.flatMap((source) => source.uses));
-  const secrets = new Set([...payload.taint.secrets, ...sources.flatMap((source) => source.secrets)]);
+  const identities = identityUses(using, request);
+  uses.push(...sources.flatMap((source) => source.uses), ...identities.map(({ question }) => question));
+  const secrets = new Set([...payload.taint.secrets, ...sources.flatMap((source) => source.secrets), ...identities.map(({ entry }) => entry.uid)]);
   if (secrets.size > maxTaint) throw refusal('expression.limit', { say: `what the step is given derives from more than ${maxTaint} secrets` });
-  return { payload, secrets: [...secrets], untrusted: payload.taint.untrusted || sources.some((source) => source.untrusted), uses };
+  return { payload, secrets: [...secrets], untrusted: payload.taint.untrusted || sources.some((source) => source.untrusted), uses, identities };
 }
 
 /** As many as an event can name. */
 const maxTaint = 1_000;
 
-function usingOf(services: StepServices, { world, execution, caller, now }: StepRequest): Using {
+export function usingOf(services: Pick<StepServices, 'decide'>, { world, execution, caller, now }: Pick<StepRequest, 'world' | 'execution' | 'caller' | 'now'>): Using {
   return { world, scope: execution.scope, decide: (question) => services.decide(world, caller, question, now) };
 }
 
-function factsOf({ execution, stepUid }: StepRequest): ExecutionFacts {
+export function factsOf({ execution, stepUid }: Pick<StepRequest, 'execution' | 'stepUid'>): ExecutionFacts {
   const { plan, record } = execution.state;
   assert(record !== null, 'an execution without a record');
   return executionFacts({ plan, record }, { stepUid });
 }
 
 /** What a need's value will derive from; refuses what the run may not use. */
-function sourceOf(using: Using, request: StepRequest, need: Need): Omit<PreparedStep, 'payload'> {
+function sourceOf(using: Using, request: StepRequest, need: Need): Omit<PreparedStep, 'payload' | 'identities'> {
   if (need.function === outputFunction.name) {
     const { secrets, untrusted } = outputOf(request, need) ?? { secrets: [], untrusted: false };
     return { secrets, untrusted, uses: [] };
@@ -110,6 +115,7 @@ const maxMaskName = 512;
 export interface DeliveredStep {
   readonly payload: StepPayload;
   readonly environment: Readonly<Record<string, string>>;
+  readonly identities: DeliveredIdentities | null;
   /** Values the masker must know, each once, by name for people. */
   readonly masks: readonly { readonly name: string; readonly value: string }[];
   readonly acts: readonly Act[];
@@ -118,7 +124,7 @@ export interface DeliveredStep {
 }
 
 export async function deliverStep(services: StepServices, request: StepRequest): Promise<DeliveredStep> {
-  const { payload, uses } = prepare(services, request);
+  const { payload, uses, identities: used } = prepare(services, request);
   /** Names by value: two may have the same name, and none of their values may be forgotten for it. */
   const masks = new Map<string, string>();
   const mask = (name: string, value: string): void => {
@@ -159,11 +165,15 @@ export async function deliverStep(services: StepServices, request: StepRequest):
     // A value made of a secret (a URL with a password in it) is as secret as the secret.
     if (value.secrets.size > 0) mask(`variable ${name}`, text);
   }
+  const step: IdentityStep = { ...request, facts: factsOf(request) };
+  const { identities, made, masks: ofIdentities } = await deliverIdentities(services.identities, step, used, Object.keys(environment));
+  for (const { name, value } of ofIdentities) mask(name, value);
+  const all = [...delivered, ...made];
   return {
-    payload, environment,
+    payload, environment, identities,
     masks: [...masks].map(([value, name]) => ({ name, value })),
-    acts: delivered.map((each) => each.act),
-    records: delivered.flatMap((each) => (each.record === undefined ? [] : [each.record])),
+    acts: all.map((each) => each.act),
+    records: all.flatMap((each) => (each.record === undefined ? [] : [each.record])),
     uses,
   };
 }

@@ -9,12 +9,17 @@ import type { Keyring } from '#platform/keyring.ts';
 import type { DeliveredStep } from './deliver-step.ts';
 
 /** The part of a delivered step that cannot be made again. */
-export type DeliveredValues = Pick<DeliveredStep, 'environment' | 'masks'>;
+export type DeliveredValues = Pick<DeliveredStep, 'environment' | 'masks' | 'identities'>;
 
 const stored = z.strictObject({
   formatVersion: z.literal(1),
   environment: z.record(z.string(), z.string()),
   masks: z.array(z.strictObject({ name: z.string(), value: z.string() })),
+  identities: z.strictObject({
+    environment: z.record(z.string(), z.string()),
+    files: z.array(z.strictObject({ name: z.string(), content: z.string(), of: z.strictObject({ identity: z.string(), audience: z.string(), expiresAtMs: z.number() }).nullable() })),
+    asked: z.array(z.strictObject({ identity: z.string(), audience: z.string() })),
+  }).optional(),
 });
 
 function context({ attemptId, fence }: AttemptRef): string {
@@ -22,8 +27,8 @@ function context({ attemptId, fence }: AttemptRef): string {
 }
 
 /** Key work: not for a transaction. */
-export async function sealDelivered({ keyring }: { readonly keyring: Keyring }, ref: AttemptRef, { environment, masks }: DeliveredValues): Promise<Buffer> {
-  const content: z.infer<typeof stored> = { formatVersion: 1, environment: { ...environment }, masks: [...masks] };
+export async function sealDelivered({ keyring }: { readonly keyring: Keyring }, ref: AttemptRef, { environment, masks, identities }: DeliveredValues): Promise<Buffer> {
+  const content = { formatVersion: 1, environment, masks, ...(identities === null ? {} : { identities }) };
   return keyring.seal(ref.accountId, context(ref), Buffer.from(JSON.stringify(content)));
 }
 
@@ -40,8 +45,8 @@ export async function findDelivered({ database, keyring }: { readonly database: 
   const row = await database.read.selectFrom('attempt_delivery').select('sealed')
     .where('account_id', '=', ref.accountId).where('attempt_id', '=', ref.attemptId).executeTakeFirst();
   if (row === undefined) return null;
-  const { environment, masks } = stored.parse(JSON.parse((await keyring.open(ref.accountId, context(ref), row.sealed)).toString('utf8')));
-  return { environment, masks };
+  const { environment, masks, identities = null } = stored.parse(JSON.parse((await keyring.open(ref.accountId, context(ref), row.sealed)).toString('utf8')));
+  return { environment, masks, identities };
 }
 
 /** For whoever ends the time in which a payload may be asked for: the start, and every other end of a lease. */

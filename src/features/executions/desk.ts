@@ -9,6 +9,7 @@ import { findAttempt } from './attempts.ts';
 import type { ClaimServices } from './claim.ts';
 import { claimAttempt } from './claim.ts';
 import { findDelivered, forgetDelivered, keepDelivered, sealDelivered } from './delivered.ts';
+import { identitiesFor } from './deliver-identities.ts';
 import type { DeliveredStep, StepRequest } from './deliver-step.ts';
 import { deliverStep, prepare } from './deliver-step.ts';
 import { endAttempt } from './end-attempt.ts';
@@ -17,6 +18,7 @@ import { openGrant } from './grant.ts';
 import { expectStatus, holds, lockAttempt, lockLease, patience, renewed, staleFence } from './lease.ts';
 import { isFaultOfStep, refuseStep } from './refuse-step.ts';
 import { findExecution } from './store.ts';
+import { tokenFor } from './token-for.ts';
 
 export interface DeskServices extends ClaimServices {
   /** How much log an attempt may have; absent = what the protocol allows. */
@@ -39,7 +41,7 @@ export function createDesk(services: DeskServices): AttemptDesk & { readonly lis
     },
     listen: () => database.listen(attemptsChannel, (accountId) => watchers.get(accountId)?.forEach((wake) => wake())),
     async payload(ref, now) {
-      const { maskSet, payload, environment, masks } = await deliverTo(services, ref, now);
+      const { maskSet, payload, environment, masks, identities } = await deliverTo(services, ref, now);
       return {
         script: payload.script,
         shell: payload.shell === 'Bash' ? 'bash' : 'sh',
@@ -48,6 +50,7 @@ export function createDesk(services: DeskServices): AttemptDesk & { readonly lis
         maskSet,
         outputVariables: payload.outputVariables.map((output) => output.from),
         timeoutMs: payload.timeoutMs,
+        ...(identities === null ? {} : { identities: identitiesFor(identities, now) }),
       };
     },
     async masks(ref, after, now) {
@@ -56,6 +59,7 @@ export function createDesk(services: DeskServices): AttemptDesk & { readonly lis
       if (after < maskSet) throw refusal('runner.protocol', { say: `the secrets after version ${after} are in the payload` });
       return { maskSet, secrets: [] };
     },
+    token: (ref, wish, now) => tokenFor(services, ref, wish, now),
     started: (ref, now) => start(services, ref, now),
     heartbeat: (ref, now) => renew(services, ref, now),
     appendLog: (ref, chunk, now) => database.transaction((tx) => appendLog(tx, ref, chunk, { now, maxBytes: maxLogBytes })),
@@ -73,7 +77,7 @@ async function confirm({ database }: DeskServices, ref: AttemptRef, now: Date): 
  * Opens and mints, then keeps the values and records every use in one transaction that confirms the lease; only then they
  * leave. Asked again, the run must still be allowed them, and they are the same.
  */
-async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<Pick<DeliveredStep, 'payload' | 'environment' | 'masks'> & { readonly maskSet: number }> {
+async function deliverTo(services: DeskServices, ref: AttemptRef, now: Date): Promise<Pick<DeliveredStep, 'payload' | 'environment' | 'masks' | 'identities'> & { readonly maskSet: number }> {
   const attempt = await confirm(services, ref, now);
   expectStatus(attempt, 'leased');
   const execution = await findExecution(services.database.read, attempt);

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { label } from '#features/runners/schema.ts';
 import { ref } from '#kernel/marks.ts';
+import { identities } from './identities.ts';
 import { durationFault, timeoutMs } from './timeout.ts';
 import {
   actionsNotYet, ciSpecNotYet, deploymentSpecNotYet, emptyYet, notYet, onlyYet, pipelineFieldsNotYet, runSpecNotYet,
@@ -102,6 +103,7 @@ const stepCommon = {
   when: strict({ stageStatus: oneOf('stage status', outcomes).optional(), condition }).optional(),
   failureStrategies,
   delegateSelectors: selectors,
+  identities,
   ...notYet(stepFieldsNotYet),
 };
 
@@ -172,6 +174,7 @@ const stageCommon = {
   when: strict({ pipelineStatus: oneOf('pipeline status', outcomes).optional(), condition }).optional(),
   timeout: timeout.optional(),
   delegateSelectors: selectors,
+  identities,
   ...notYet(stageFieldsNotYet),
 };
 
@@ -217,6 +220,7 @@ const pipelineDocument = strict({
   variables,
   timeout: timeout.optional(),
   delegateSelectors: selectors,
+  identities,
   stages: list(oneOrParallel({ stage: stage.optional(), parallel: list(stageAlone, bounds.stages).optional() }), bounds.stages)
     .min(1, { error: 'must have at least one stage' }),
   ...notYet(pipelineFieldsNotYet),

@@ -3,6 +3,7 @@ import type { FieldError } from '#kernel/errors.ts';
 import { referencePattern } from '#kernel/reference.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 import type { FailureStrategyDocument, PipelineDocument, StageDocument, StepDocument, VariableDocument } from './document.ts';
+import { identitiesOf } from './identities.ts';
 import { environmentFields, numberOf, secretInputFault } from './inputs.ts';
 import type { GivenInput, Scalar } from './inputs.ts';
 import { runtimeInputOf } from './language.ts';
@@ -40,7 +41,7 @@ export function draftPlan(pipeline: PipelineDocument, run: Run): DraftedPlan {
     stages: stages.map((placed) => stageOf(placed, before(stages, placed, ({ stage }) => stage.identifier), run)),
     steps: stages.flatMap((placed) => {
       const steps = stepsOf(placed);
-      return steps.map((step) => stepOf({ pipeline, stage: placed.stage }, step, before(steps, step, (one) => stepUid(placed.stage, one.step)), run));
+      return steps.map((step) => stepOf({ pipeline, placed }, step, before(steps, step, (one) => stepUid(placed.stage, one.step)), run));
     }),
     references: [],
   };
@@ -74,7 +75,8 @@ function stageOf({ stage, pointer }: PlacedStage, after: readonly string[], run:
   };
 }
 
-function stepOf({ pipeline, stage }: StepParents, { step, pointer }: PlacedStep, after: readonly string[], run: Run): PlanStep {
+function stepOf({ pipeline, placed }: StepParents, { step, pointer }: PlacedStep, after: readonly string[], run: Run): PlanStep {
+  const { stage } = placed;
   return {
     uid: stepUid(stage, step),
     stage: stage.identifier,
@@ -92,13 +94,14 @@ function stepOf({ pipeline, stage }: StepParents, { step, pointer }: PlacedStep,
     outputs: (step.spec.outputVariables ?? []).map(({ name, type, value }) => ({
       name, from: value ?? name, secret: type === 'Secret',
     })),
+    identities: identitiesOf([{ identities: pipeline.identities, pointer: '/pipeline' }, { identities: stage.identities, pointer: placed.pointer }, { identities: step.identities, pointer }]),
     pointer,
   };
 }
 
 interface StepParents {
   readonly pipeline: PipelineDocument;
-  readonly stage: StageDocument;
+  readonly placed: PlacedStage;
 }
 
 /** The innermost place that asks for a runner decides, as documented; an empty list asks for nothing. */

@@ -13,6 +13,7 @@ export { decide } from './decide.ts';
 export { executionFacts } from './facts.ts';
 export type { Command, ExecutionEvent } from './events.ts';
 export { outputFunction } from './inline.ts';
+export type { PlanIdentity } from './identities.ts';
 export type { FunctionTable, Need } from './language.ts';
 export { barePointer, bareToManifest, isBarePipeline } from './manifest.ts';
 export { prepareStep, refuseInterpreted } from './payload.ts';

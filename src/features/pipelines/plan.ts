@@ -6,6 +6,7 @@ import { draftPlan } from './draft.ts';
 import { inlineDeferred } from './inline.ts';
 import { inputsOf, maxInputs, resolveInputs } from './inputs.ts';
 import type { Scalar } from './inputs.ts';
+import type { PlanIdentity } from './identities.ts';
 import type { FunctionTable } from './language.ts';
 import { firstErrors, readSpec } from './read.ts';
 import { referencesOf } from './references.ts';
@@ -79,6 +80,8 @@ export interface PlanStep {
   readonly script: { readonly text: string; readonly pointer: string };
   readonly environment: readonly { readonly name: string; readonly field: PlanField }[];
   readonly outputs: readonly PlanOutput[];
+  /** Absent in plans of earlier releases. */
+  readonly identities?: readonly PlanIdentity[];
   readonly pointer: string;
 }
 

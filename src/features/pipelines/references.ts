@@ -42,6 +42,7 @@ export function referencesOf(plan: Plan, functions: FunctionTable, errors: Field
     if (service !== null) add('service', service, `${pointer}/spec/service/serviceRef`);
     if (environment !== null) add('environment', environment, `${pointer}/spec/environment/environmentRef`);
   }
+  for (const { identities = [] } of plan.steps) for (const { connector, pointer } of identities) add('connector', connector, `${pointer}/connector`);
   for (const { text, pointer } of textsOf(plan)) {
     for (const need of inField(pointer, errors, () => writtenNeeds(compileField(text, functions))) ?? []) {
       const named = namedBy(need);

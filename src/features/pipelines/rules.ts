@@ -2,6 +2,7 @@
 import type { FieldError } from '#kernel/errors.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { bounds } from './document.ts';
+import { identityFaults, maxIdentities } from './identities.ts';
 import type { PipelineDocument, PipelineSpec, StageDocument, StepDocument } from './document.ts';
 
 export interface PlacedStage {
@@ -46,7 +47,16 @@ export function documentFaults(pipeline: PipelineDocument): FieldError[] {
     ...twice('variable', namesIn(pipeline.variables, '/pipeline/variables')),
     ...twice('stage', stages.map(({ stage, pointer }) => ({ name: stage.identifier, pointer: `${pointer}/identifier` }))),
     ...stages.flatMap((placed, i) => stageFaults(placed, steps[i]!)),
+    ...identityFaults(pipeline.identities, '/pipeline'),
+    ...stages.flatMap((placed, i) => [placed, ...steps[i]!].flatMap((one) => identityFaults('step' in one ? one.step.identities : one.stage.identities, one.pointer))),
+    ...stages.flatMap((placed, i) => steps[i]!.flatMap((one) => tooManyIdentities(pipeline, placed, one))),
   ];
+}
+
+function tooManyIdentities(pipeline: PipelineDocument, { stage }: PlacedStage, { step, pointer }: PlacedStep): FieldError[] {
+  const count = new Set([pipeline, stage, step].flatMap(({ identities }) => Object.keys(identities ?? {}))).size;
+  if (count <= maxIdentities) return [];
+  return [{ pointer: `${pointer}/identities`, message: `the step has ${count} identities with those of its stage and pipeline; at most ${maxIdentities} are given to one` }];
 }
 
 interface PipelineDraft {

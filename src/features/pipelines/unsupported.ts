@@ -32,11 +32,11 @@ function say(name: string, instead: string): string {
 }
 
 export const pipelineFieldsNotYet = [
-  'properties', 'template', 'flowControl', 'notificationRules', 'allowStageExecutions', 'identities',
+  'properties', 'template', 'flowControl', 'notificationRules', 'allowStageExecutions',
   'inputs', 'strategy', 'fixedInputsOnRerun', 'allowDynamicExecutions',
 ] as const;
 
-export const stageFieldsNotYet = ['strategy', 'template', 'identities', 'skipCondition', 'skipInstances', 'gitAware'] as const;
+export const stageFieldsNotYet = ['strategy', 'template', 'skipCondition', 'skipInstances', 'gitAware'] as const;
 
 export const ciSpecNotYet = [
   'infrastructure', 'platform', 'runtime', 'caching', 'buildIntelligence', 'sharedPaths', 'serviceDependencies',
@@ -48,7 +48,7 @@ export const deploymentSpecNotYet = [
   'gitOpsEnabled',
 ] as const;
 
-export const stepFieldsNotYet = ['strategy', 'template', 'enforce', 'identities', 'skipCondition'] as const;
+export const stepFieldsNotYet = ['strategy', 'template', 'enforce', 'skipCondition'] as const;
 
 export const runSpecNotYet = [
   'connectorRef', 'image', 'privileged', 'runAsUser', 'resources', 'reports', 'imagePullPolicy', 'alias', 'entrypoint',

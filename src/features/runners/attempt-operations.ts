@@ -9,7 +9,7 @@ import type { Database } from '#platform/database/database.ts';
 import { callingRunner } from './recognise.ts';
 import type { AttemptDesk, AttemptRef, ClaimAnswer, ClaimBody, LeaseAnswer, LeaseState, SealedAnswer } from './schema.ts';
 import {
-  claimAnswer, claimBody, leaseAnswer, leaseBody, logAnswer, logBody, masksBody, protocolLimits, protocolVersion, resultAnswer, resultBody, sealedAnswer,
+  claimAnswer, claimBody, leaseAnswer, leaseBody, logAnswer, logBody, masksBody, protocolLimits, protocolVersion, resultAnswer, resultBody, sealedAnswer, tokensBody,
 } from './schema.ts';
 import { sealFor } from './seal.ts';
 import { findRunner, markSeen } from './store.ts';
@@ -53,6 +53,11 @@ export function attemptOperations(services: AttemptServices): AnyOperation[] {
     return { protocol, sealed: await sealFor(runner, { ...content, ...placeOf(ref) }) };
   });
 
+  const tokens = onAttempt('tokens', 'A new token of an identity of the step, and the files made of it, sealed to the calling runner', { body: tokensBody, output: sealedAnswer }, async ({ ref, runner, now, body: { identity, audience } }): Promise<SealedAnswer> => {
+    const content = await services.desk.token(ref, { identity, audience }, now);
+    return { protocol, sealed: await sealFor(runner, { ...content, ...placeOf(ref) }) };
+  });
+
   const started = onAttempt('started', 'Says that the process is about to be started; durable when answered', { body: leaseBody, output: leaseAnswer }, async ({ ref, now }) =>
     leaseOf(services, await services.desk.started(ref, now), now));
 
@@ -71,7 +76,7 @@ export function attemptOperations(services: AttemptServices): AnyOperation[] {
     return { protocol } as const;
   });
 
-  return [claims, payload, masks, started, heartbeat, logs, result];
+  return [claims, payload, masks, tokens, started, heartbeat, logs, result];
 }
 
 interface Asked<B> {

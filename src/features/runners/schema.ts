@@ -29,6 +29,11 @@ export const protocolLimits = {
   variableBytes: 128 * 1024 - 1,
   /** All values of a step's environment together. */
   environmentBytes: 1024 * 1024 - 64 * 1024,
+  /** Of one file of an identity. */
+  fileBytes: 128 * 1024,
+  /** Files of the identities of a step. */
+  files: 1_000,
+  askedTokens: 500,
   /** Thirty days. */
   timeoutMs: 30 * 86_400_000,
 } as const;
@@ -126,6 +131,19 @@ const secretToMask = z.strictObject({ name: z.string().min(1).max(512), value: z
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/);
 const sealedFor = { protocol, attemptId: z.uuid(), fence };
 
+const fileName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,1023}(?:\.[a-z]{1,16}){1,2}$/);
+const namedFile = { name: fileName, content: z.string().max(protocolLimits.fileBytes) };
+const audience = z.string().min(1).max(512);
+const lifeMs = z.int().min(0).describe('how much longer the token is good, from the answer on');
+
+/** What a step is given by its `identities`. Variables and files have words only the runner can put something in the place of. */
+const stepIdentities = z.strictObject({
+  environment: z.record(variable, z.string()),
+  files: z.array(z.strictObject({ ...namedFile, of: z.strictObject({ identity: variable, audience, lifeMs }).nullable().describe('the token it is made of; null = it stays as it is') })).max(protocolLimits.files),
+  asked: z.array(z.strictObject({ identity: variable, audience })).max(protocolLimits.askedTokens).describe('what the step may ask for at the runner'),
+});
+export type StepIdentities = z.infer<typeof stepIdentities>;
+
 const stepPayload = z.strictObject({
   script: z.string(),
   shell: z.enum(['sh', 'bash']),
@@ -134,6 +152,7 @@ const stepPayload = z.strictObject({
   maskSet,
   outputVariables: z.array(variable).max(protocolLimits.outputs),
   timeoutMs: z.int().min(1).max(protocolLimits.timeoutMs),
+  identities: stepIdentities.optional().describe('only of a step that has some'),
   limits: z.strictObject({ processes: z.int().min(1).optional(), outputBytes: z.int().min(1).optional() }).optional()
     .describe('narrower than the limits of the runner, never wider'),
 });
@@ -145,6 +164,22 @@ const maskAddition = z.strictObject({ maskSet, secrets: z.array(secretToMask).ma
 export const openedMasks = maskAddition.extend(sealedFor);
 /** Secrets added after a version, and the version they lead to. */
 export type MaskAddition = z.infer<typeof maskAddition>;
+
+export const tokensBody = z.strictObject({ ...underLease, identity: variable, audience });
+const madeToken = z.strictObject({
+  token: z.string().min(1).max(protocolLimits.fileBytes),
+  lifeMs,
+  files: z.array(z.strictObject(namedFile)).max(protocolLimits.files).describe('those made of the token, as they are now'),
+  secrets: z.array(secretToMask).max(protocolLimits.files).describe('to be masked before the step can see them'),
+});
+export const openedToken = madeToken.extend(sealedFor);
+export type MadeToken = z.infer<typeof madeToken>;
+
+export interface TokenWish {
+  /** As the pipeline calls it. */
+  readonly identity: string;
+  readonly audience: string;
+}
 
 export const streams = ['stdout', 'stderr'] as const;
 export type Stream = (typeof streams)[number];
@@ -255,6 +290,8 @@ export interface AttemptDesk {
   /** Before the start only. Values are read for this call; whoever calls seals them at once and keeps none. */
   payload(ref: AttemptRef, now: Date): Promise<StepPayload>;
   masks(ref: AttemptRef, after: number, now: Date): Promise<MaskAddition>;
+  /** A new token of an identity of the step, decided anew. Asked again, another one. */
+  token(ref: AttemptRef, wish: TokenWish, now: Date): Promise<MadeToken>;
   /** Durable when it returns: from now on the attempt may have run. Extends the lease. */
   started(ref: AttemptRef, now: Date): Promise<LeaseState>;
   /** Extends the lease, started or not. */

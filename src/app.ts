@@ -175,7 +175,7 @@ export function createApp(services: AppServices): App {
     questionsFeature({ ...shared, account, used: uses.used, publicUrl: services.publicUrl, liveSession: (accountId, id, now) => again(recognisers, { accountId, kind: 'session', id, now }) }),
     usageFeature({ ...shared, uses }),
     mintFeature({ ...shared, keys: mintKeys, issuerOf, account }),
-    executionsFeature({ ...shared, record, functions, timersMs: config.accessPollMs }),
+    executionsFeature({ ...shared, record, functions, issuerOf, timersMs: config.accessPollMs }),
     runnerDoor.manifest,
   );
   assertRanked(manifests);

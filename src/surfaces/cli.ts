@@ -15,6 +15,7 @@ import { changeCommands } from './change-commands.ts';
 import { executionCommands } from './execution-commands.ts';
 import { issuerDriftCommands } from './issuer-drift-commands.ts';
 import { issuerCommands } from './issuer-commands.ts';
+import { ownIssuerCommands } from './own-issuer-commands.ts';
 import type { Wrapper } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
 import { setup } from './setup-command.ts';
@@ -28,7 +29,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...sessionCommands, ...audits];
+  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...ownIssuerCommands, ...sessionCommands, ...audits];
 }
 
 function kindNamed(kinds: Kinds, text: string): string {

@@ -98,6 +98,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'execution.get': { params: { id: uuid } },
   'execution.logs': { params: { id: uuid } },
   'execution.tokens': { params: { id: uuid } },
+  'connector.trust': { params: { identifier: 'partner' }, body: { pipeline: 'payments/checkout/generated' } },
   'connector.tokens': { params: { identifier: 'partner' } },
   'execution.abort': { params: { id: uuid } },
   'runner_registration.create': { body: { identifier: 'generated', labels: [] } },

@@ -16,6 +16,8 @@ import { gcp } from './gcp.ts';
 import { keep } from './kept.ts';
 import { vault } from './vault.ts';
 
+export { trustOf } from './trust/trust.ts';
+
 /** A new cloud is a file beside the others and an entry here. Kubernetes needs none: it takes minted tokens as they are. */
 const exchanges = [gcp, aws, azure, vault] as readonly CloudExchange<ConnectorSpec>[];
 

@@ -16,6 +16,7 @@ import { usableFromGives } from './usable.ts';
 
 export { usableFrom } from './types/words.ts';
 export { againstPolicy } from './mint-policy.ts';
+export { filledSubject, maxSubjectBytes } from './subject-template.ts';
 export { isUsableFrom, useQuestions, usableFromGives } from './usable.ts';
 export type { UsableFacts } from './usable.ts';
 export { azureClouds, azureScopes } from './types/azure.ts';

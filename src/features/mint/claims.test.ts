@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimNames, claimsOf, maxSubjectBytes, subjectOf } from './claims.ts';
+import { maxSubjectBytes } from '#features/connectors/schema.ts';
+import { claimNames, claimsOf, subjectOf } from './claims.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
 const uid = (n: number): string => `01a1fd3b-0000-7000-8000-${String(n).padStart(12, '0')}`;

@@ -1,4 +1,5 @@
 /** Pure: what is known of an execution → the claims of a minted token. Every claim is always there; unknown is null. */
+import { filledSubject } from '#features/connectors/schema.ts';
 import type { ExecutionFacts } from '#kernel/execution-facts.ts';
 
 export interface MintParameters {
@@ -8,6 +9,8 @@ export interface MintParameters {
   readonly nowSeconds: number;
   readonly ttlSeconds: number;
   readonly connector: { readonly identifier: string; readonly name: string | null };
+  /** Of the connector; absent = the usual subject. */
+  readonly subject?: string | undefined;
 }
 
 /** All a token says; what is not known is null. Verifiers are told of these in the metadata. */
@@ -27,14 +30,11 @@ export interface MintedClaims extends Readonly<Record<(typeof claimNames)[number
   readonly jti: string;
 }
 
-/** Google takes at most 127 bytes of subject. */
-export const maxSubjectBytes = 127;
-
 export function claimsOf(facts: ExecutionFacts, mint: MintParameters): MintedClaims {
   const { triggeredBy, origin } = facts;
   return {
     iss: mint.issuer,
-    sub: subjectOf(facts),
+    sub: subjectOf(facts, mint.subject),
     aud: mint.audience,
     iat: mint.nowSeconds,
     nbf: mint.nowSeconds,
@@ -70,7 +70,12 @@ export function claimsOf(facts: ExecutionFacts, mint: MintParameters): MintedCla
 }
 
 /** Uids only, so that no name that is given out again can stand in for another; no execution part, so that trust can be written. */
-export function subjectOf(facts: ExecutionFacts): string {
-  const base = `prj:${facts.project.uid}:ppl:${facts.pipeline.uid}`;
-  return facts.environment === null ? base : `${base}:env:${facts.environment.uid}`;
+export function subjectOf(facts: ExecutionFacts, template?: string): string {
+  const { organization, project, pipeline, environment, service } = facts;
+  if (template !== undefined) {
+    const uids = { organization_uid: organization.uid, project_uid: project.uid, pipeline_uid: pipeline.uid, environment_uid: environment?.uid ?? null, service_uid: service?.uid ?? null };
+    return filledSubject(template, (part) => uids[part]);
+  }
+  const base = `prj:${project.uid}:ppl:${pipeline.uid}`;
+  return environment === null ? base : `${base}:env:${environment.uid}`;
 }

@@ -53,7 +53,7 @@ export async function mintToken(keys: MintKeys, request: MintRequest): Promise<M
   const key = await keys.current(request.accountId, connector.spec.algorithm ?? 'RS256');
   const said = claimsOf(request.facts, {
     issuer: request.issuer, audience, tokenId: request.tokenId, nowSeconds: Math.floor(request.now.getTime() / 1_000), ttlSeconds: connector.ttlSeconds,
-    connector: { identifier: request.connector.identifier, name: request.connector.name },
+    connector: { identifier: request.connector.identifier, name: request.connector.name }, subject: connector.spec.subject,
   });
   const { spec } = connector;
   const claims: MintedClaims = { ...said, ...sessionTagsOf(said, spec.type === 'aws_oidc' ? (spec.sessionTags ?? []) : []) };

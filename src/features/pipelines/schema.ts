@@ -6,6 +6,8 @@ import { pipelineSpec } from './document.ts';
 import type { PipelineSpec } from './document.ts';
 import { manifestFaults } from './rules.ts';
 
+export type { PipelineSpec, StageDocument } from './document.ts';
+
 /**
  * A pipeline. Its tags are those of the manifest; they are what conditions read. The spec holds the documented YAML under
  * `pipeline`. Expressions are checked at save by a gate, which has the function table (`checkTemplates`).

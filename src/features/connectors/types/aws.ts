@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from '#kernel/marks.ts';
 import type { ConnectorType } from './words.ts';
-import { algorithm, audience, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, mintPolicy, subject, ttl, usableFrom } from './words.ts';
 
 /** Claims whose values are always fit to be tags: no names, which may hold what a tag may not. */
 const sessionTagNames = [
@@ -19,6 +19,7 @@ export const awsSpec = z.strictObject({
   sessionTags: z.array(z.enum(sessionTagNames)).max(sessionTagNames.length).optional().describe('claims the session carries as principal tags'),
   ttl,
   algorithm,
+  subject,
   usableFrom,
   mintPolicy,
 });

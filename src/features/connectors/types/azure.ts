@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
-import { algorithm, audience, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, mintPolicy, subject, ttl, usableFrom } from './words.ts';
 
 const azureScope = z.string().max(512).regex(/^[\x21-\x7e]+\/\.default$/, { error: 'must be a resource with `/.default`, such as `https://management.azure.com/.default`' });
 
@@ -20,6 +20,7 @@ export const azureSpec = z.strictObject({
   audience: audience.default('api://AzureADTokenExchange'),
   ttl,
   algorithm,
+  subject,
   usableFrom,
   mintPolicy,
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { duration } from '#kernel/marks.ts';
 import type { ConnectorType } from './words.ts';
-import { algorithm, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, mintPolicy, subject, ttl, usableFrom } from './words.ts';
 
 const everything = 'https://www.googleapis.com/auth/cloud-platform';
 const scope = z.string().max(256).regex(/^https:\/\/www\.googleapis\.com\/auth\/[a-z0-9._/-]+$/, { error: `must be an OAuth scope such as \`${everything}\`` });
@@ -16,6 +16,7 @@ export const gcpSpec = z.strictObject({
   accessTokenLifetime: duration({ minSeconds: 60, maxSeconds: 43_200 }).default('1h').describe('of tokens of the service account; more than `1h` needs a policy of the organization'),
   ttl,
   algorithm,
+  subject,
   usableFrom,
   mintPolicy,
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
-import { algorithm, audience, endpoint, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, endpoint, mintPolicy, subject, ttl, usableFrom } from './words.ts';
 
 const certificates = z.string().max(65_536).regex(/^\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s-]+-----END CERTIFICATE-----\s*$/, { error: 'must be one or more certificates in PEM' });
 
@@ -11,6 +11,7 @@ export const kubernetesSpec = z.strictObject({
   audience: audience.optional().describe('one that the API server accepts; by default its URL'),
   ttl,
   algorithm,
+  subject,
   usableFrom,
   mintPolicy,
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ConnectorType } from './words.ts';
-import { algorithm, audience, endpoint, mintPolicy, ttl, usableFrom } from './words.ts';
+import { algorithm, audience, endpoint, mintPolicy, subject, ttl, usableFrom } from './words.ts';
 
 const path = z.string().max(256).regex(/^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*$/, { error: 'must be a path such as `jwt` or `teams/jwt`' }).refine((text) => !text.split('/').some((part) => /^\.+$/.test(part)), { error: 'must not have parts that are only dots' });
 
@@ -13,6 +13,7 @@ export const vaultSpec = z.strictObject({
   audience: audience.optional().describe('one of the role’s `bound_audiences`; by default the address'),
   ttl,
   algorithm,
+  subject,
   usableFrom,
   mintPolicy,
 });

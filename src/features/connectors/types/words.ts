@@ -2,6 +2,9 @@
 import { z } from 'zod';
 import { duration, scopePattern } from '#kernel/marks.ts';
 import { mintPolicy as policy } from '../mint-policy.ts';
+import { subjectTemplate } from '../subject-template.ts';
+
+export const subject = subjectTemplate;
 
 export const usableFrom = z.array(scopePattern).max(200).optional();
 

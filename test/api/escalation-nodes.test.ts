@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { Client } from 'pg';
 import type { RemoteAnswer } from '#platform/remote.ts';
+import { runs } from '#test/mode.ts';
 import type { TestServer } from '#test/server.ts';
 import { startTestServer } from '#test/server.ts';
 import { until } from '#test/until.ts';
@@ -18,8 +19,10 @@ let place: Peopled;
 let tokens: Readonly<Record<'remover' | 'giver' | 'payments_holder' | 'reader_holder', string>>;
 
 before(async () => {
-  first = await startTestServer();
-  second = await startTestServer({ beside: first });
+  // Nobody reads the audit here.
+  const settings = { sequencerMs: 1_000 };
+  first = await startTestServer({ settings });
+  second = await startTestServer({ beside: first, settings });
   place = await peopled(first, 'shared');
   await save(first, place.adminToken, [
     ...['remover', 'giver', 'payments_holder', 'reader_holder', 'target', 'bystander'].map((name) => doc('User', name, { email: `${name}@example.com` })),
@@ -81,7 +84,8 @@ interface Outcome {
   readonly written: readonly (readonly string[])[];
 }
 
-const rounds = 4;
+/** At once in the first half, both decided before either writes in the second; nodes and order take turns. */
+const rounds = runs(2, 12);
 
 /** Restores, lets both act at once through two nodes in turns, and hands out what became of it. */
 async function race(restore: readonly Document[], acts: readonly [Act, Act], judge: (outcome: Outcome) => Promise<void> | void): Promise<void> {

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { before, describe, it, test } from 'node:test';
+import { mode } from '#test/mode.ts';
+import { seed } from '#test/seed.ts';
 import { startTestServer } from '#test/server.ts';
 import type { Door, DoorAnswer } from './doors.ts';
 import { ask, doorNames, openDoors } from './doors.ts';
@@ -12,17 +14,23 @@ import { buildWorld, readCaseFile } from './world.ts';
 const folder = new URL('./access/', import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith('.yaml')).sort().map((name) => ({ name, file: readCaseFile(new URL(name, folder).pathname) }));
 /** An error is of the one case, and told there. */
-const answers = new Map<Case, Readonly<Record<Door, DoorAnswer | Error>>>();
+const answers = new Map<Case, Readonly<Partial<Record<Door, DoorAnswer | Error>>>>();
+/** Explain reads questions as check does and writes a row for each; unless there is time, it is asked every third, the seed says which. */
+const sampled = mode === 'short' ? 3 : 1;
+const wholeDoors = doorNames.filter((door) => door !== 'explain' || sampled === 1);
 
 assert.ok(files.length > 0, 'there are decision tables');
 
 before(async () => {
-  const server = await startTestServer({ settings: { requestBurst: 100_000, requestsPerSecond: 10_000 } });
+  // Nobody reads the audit, and there is no other node: looking for both twenty times a second would be most of the work.
+  const server = await startTestServer({ settings: { requestBurst: 100_000, requestsPerSecond: 10_000, sequencerMs: 1_000, accessPollMs: 500 } });
+  let number = seed;
   for (const { name, file } of files) {
     const doors = await openDoors(server, name.replace('.yaml', '').replaceAll('-', '_'), file, buildWorld(file, testKinds));
     for (const asked of file.cases) {
-      const [check, explain, authzen] = await Promise.all(doorNames.map((door) => ask(doors, door, asked).catch((error: Error) => error)));
-      answers.set(asked, { check: check!, explain: explain!, authzen: authzen! });
+      const isSampled = number++ % sampled === 0;
+      const asking = doorNames.filter((door) => door !== 'explain' || isSampled).map(async (door) => [door, await ask(doors, door, asked).catch((error: Error) => error)] as const);
+      answers.set(asked, Object.fromEntries(await Promise.all(asking)));
     }
   }
 });
@@ -42,9 +50,9 @@ for (const { name, file } of files) {
   describe(`${name}: ${file.about}`, () => {
     for (const asked of file.cases) {
       it(asked.it, () => {
-        for (const door of doorNames) {
+        for (const [door, answer] of Object.entries(answers.get(asked)!)) {
           try {
-            assertAgrees(asked, answers.get(asked)![door]);
+            assertAgrees(asked, answer);
           } catch (error) {
             throw new Error(`at ${door}`, { cause: error });
           }
@@ -56,13 +64,13 @@ for (const { name, file } of files) {
 
 describe('what cannot be asked, or is not told', () => {
   const count = (door: Door, isMeant: (answer: DoorAnswer) => boolean): Record<string, number> => {
-    const given = [...answers.values()].flatMap(({ [door]: answer }) => (answer instanceof Error ? [] : [answer]));
+    const given = [...answers.values()].flatMap(({ [door]: answer }) => (answer === undefined || answer instanceof Error ? [] : [answer]));
     const reasons = given.filter(isMeant).map(({ why }) => why!);
     return Object.fromEntries([...Map.groupBy(reasons, (why) => why)].map(([why, all]) => [why, all.length] as const).toSorted());
   };
 
   test('is this and no more', () => {
-    const told = Object.fromEntries(doorNames.map((door) => [door, {
+    const told = Object.fromEntries(wholeDoors.map((door) => [door, {
       cannot: count(door, ({ allowed }) => allowed === null), untold: count(door, ({ allowed, why }) => allowed !== null && why !== null),
     }]));
     const question = {
@@ -91,6 +99,7 @@ describe('what cannot be asked, or is not told', () => {
       },
       untold: { 'a bounded caller may not explain': 14, 'a session that gives nothing is nobody': 4, 'what is unknown makes no question': 9 },
     };
-    assert.deepEqual(told, { check: question, explain: question, authzen: evaluation });
+    const expected = { check: question, explain: question, authzen: evaluation };
+    assert.deepEqual(told, Object.fromEntries(wholeDoors.map((door) => [door, expected[door]])));
   });
 });

@@ -148,10 +148,15 @@ const unreachable: Readonly<Record<string, string>> = {
   'a role whose level sank below the grant gives nothing': 'no role can sink below what grants it',
 };
 
+/** Made once for all doors. */
+const askers = new WeakMap<Case, ReturnType<typeof whoAsks>>();
+
 export async function ask(doors: Doors, door: Door, asked: Case): Promise<DoorAnswer> {
   const why = unreachable[asked.it];
   if (why !== undefined) return cannot(why);
-  const who = await whoAsks(doors, asked);
+  let asking = askers.get(asked);
+  if (asking === undefined) askers.set(asked, (asking = whoAsks(doors, asked)));
+  const who = await asking;
   if ('why' in who) return cannot(who.why);
   return door === 'authzen' ? askAuthzen(doors, asked, who) : askQuestion(doors, door, asked, who);
 }

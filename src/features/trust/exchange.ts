@@ -18,7 +18,8 @@ import type { IssuerKeys } from './keys.ts';
 import { legible } from './label.ts';
 import type { MetVersions } from './met-versions.ts';
 import type { IssuerMapping, MappingOutcome, Match } from './match.ts';
-import { explainAll, matchAll } from './match.ts';
+import { matchAll } from './match.ts';
+import { nearestMappings } from './nearest-mappings.ts';
 import { proofOf } from './proof.ts';
 import type { RecordedClaims } from './recorded-claims.ts';
 import { redact } from './recorded-claims.ts';
@@ -165,10 +166,13 @@ function matchingMappings(call: ExchangeCall, issuer: TrustedIssuer, attempt: At
   const { claims } = attempt.verified!;
   const matches = matchAll(index, claims, use);
   if (matches.length > 0) return matches;
-  attempt.outcomes = explainAll(index, claims);
+  attempt.outcomes = nearestMappings(index.all, { claims, recorded: null, limit: maxNearest });
   attempt.use = use;
   throw refusal('trust.no_mapping', { because: index.all.length === 0 ? 'the issuer has no claim mappings' : 'no claim mapping of the issuer matches' });
 }
+
+/** Near misses an audit row has. */
+const maxNearest = 20;
 
 /** Longer than clocks differ: the issuer's from ours (60 s at most) and those of our nodes from each other. */
 const keepUsedMs = 120_000;

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { runs } from '#test/mode.ts';
 import { compileMapping } from './compile-mapping.ts';
 import type { IssuerMapping } from './match.ts';
-import { explainAll, indexMappings, matchAll } from './match.ts';
+import type { MappingIndex } from './match.ts';
+import { indexMappings, matchAll } from './match.ts';
+import { nearestMappings } from './nearest-mappings.ts';
 import type { ClaimMappingSpec, ConditionSpec } from './schema.ts';
 
 const grants: ClaimMappingSpec['grants'] = [{ role: 'r', scope: 'payments', resources: [] }];
@@ -15,6 +17,7 @@ function mapping(uid: string, when: readonly ConditionSpec[], spec: Partial<Clai
   return { uid, version: 1, path: uid, facts };
 }
 
+const explainAll = ({ all }: MappingIndex, claims: Record<string, unknown>) => nearestMappings(all, { claims, recorded: null, limit: Infinity });
 const matches = (when: readonly ConditionSpec[], claims: Record<string, unknown>) => matchAll(indexMappings([mapping('m', when)]), claims).length === 1;
 
 describe('a condition on a claim', () => {

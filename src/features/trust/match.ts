@@ -4,7 +4,6 @@ import { readPointer } from '#kernel/matcher.ts';
 import type { ClaimExpectation } from './claim-condition.ts';
 import type { ClaimExpression } from './claim-expression.ts';
 import { whyNot } from './claim-expression.ts';
-import { nearValue } from './near-value.ts';
 import type { Judgement, RecordedClaims } from './recorded-claims.ts';
 import { judgeCondition, judgeExpression, judgeMapping } from './recorded-claims.ts';
 import { isMet } from './compile-mapping.ts';
@@ -81,14 +80,8 @@ export interface MappingOutcome {
   readonly scopes: readonly (ScopeMiss & { readonly grant: number })[];
 }
 
-/** What each condition of each mapping said, the nearest to a match first. `recorded` is what the claims are if they were kept. */
-export function explainAll(index: MappingIndex, claims: Claims, recorded: RecordedClaims | null = null): readonly MappingOutcome[] {
-  const outcomes = index.all.map((mapping) => explain(mapping, claims, recorded));
-  const distances = distancesOf(outcomes);
-  return outcomes.toSorted((a, b) => distances.get(a)! - distances.get(b)! || (a.mapping.path < b.mapping.path ? -1 : 1));
-}
-
-function explain(mapping: IssuerMapping, claims: Claims, recorded: RecordedClaims | null): MappingOutcome {
+/** What each condition said. `recorded` is what the claims are if they were kept. */
+export function explainMapping(mapping: IssuerMapping, claims: Claims, recorded: RecordedClaims | null): MappingOutcome {
   const { facts } = mapping;
   const conditions = facts.conditions.map((condition): ConditionOutcome => {
     const { claim, expected } = condition;
@@ -111,37 +104,6 @@ function becauseOf(expression: ClaimExpression, claims: Claims, recorded: Record
 
 function holdsBy(judgement: Judgement): boolean | null {
   return judgement === 'cannot_tell' ? null : judgement === 'holds';
-}
-
-/**
- * How far each mapping is from a match: by the conditions that fail, an almost right value counting half; less by one that
- * holds and holds for few others. A mapping meant for this workspace is nearer than one for its company.
- */
-export function distancesOf(outcomes: readonly MappingOutcome[], halved: (outcome: MappingOutcome) => number = () => 0): ReadonlyMap<MappingOutcome, number> {
-  const special = specialClaims(outcomes);
-  return new Map(outcomes.map((outcome) => {
-    const { matched, conditions, expression } = outcome;
-    if (matched) return [outcome, -2];
-    const failing = conditions.reduce((sum, condition) => sum + weight(condition), expression === null || expression.because === null ? 0 : 1);
-    const most = conditions.reduce((best, { claim, holds }) => (holds === true ? Math.max(best, special.get(claim)!) : best), 0);
-    return [outcome, failing - 0.45 * most - halved(outcome) / 2];
-  }));
-}
-
-/** Of each claim some condition holds for, from 0 to 1: how much it says that it does. Much when all others want another value. */
-function specialClaims(outcomes: readonly MappingOutcome[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, { all: number; holding: number }>();
-  for (const { conditions } of outcomes) {
-    for (const { claim, holds } of conditions) {
-      const count = counts.get(claim) ?? { all: 0, holding: 0 };
-      counts.set(claim, { all: count.all + 1, holding: count.holding + (holds === true ? 1 : 0) });
-    }
-  }
-  return new Map([...counts].map(([claim, { all, holding }]) => [claim, holding === 0 ? 0 : (1 - holding / all) / holding]));
-}
-
-function weight({ holds, expected, actual }: ConditionOutcome): number {
-  return holds === true ? 0 : nearValue(expected, actual) === null ? 1 : 0.5;
 }
 
 function candidates({ byValue, others }: MappingIndex, claims: Claims): IssuerMapping[] {

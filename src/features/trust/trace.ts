@@ -13,10 +13,13 @@ import { findIssuer, mappingsOf } from './account-trust.ts';
 import type { CompiledCondition } from './claim-condition.ts';
 import { causeOfCheck, causeOfMapping } from './causes.ts';
 import { grantStates } from './grant-states.ts';
-import type { MappingOutcome } from './match.ts';
-import { distancesOf, explainAll, matchAll } from './match.ts';
+import type { IssuerMapping, MappingIndex, MappingOutcome } from './match.ts';
+import { matchAll } from './match.ts';
 import { nearClaim } from './near-value.ts';
+import type { NearMapping } from './nearest-mappings.ts';
+import { nearestMappings } from './nearest-mappings.ts';
 import type { RecordedClaims } from './recorded-claims.ts';
+import { judgeMapping } from './recorded-claims.ts';
 import { brief } from './storable.ts';
 import { unmetUses, usesAreMet } from './token-use.ts';
 import type { IssuerFacts } from './schema.ts';
@@ -106,13 +109,15 @@ export interface Explained {
 
 /** Issuer rules are shown to those who may view the issuer, conditions to those who may view the mapping. */
 export function traceOf(call: Call, { issuer, subject, checks, claims, shown: values, seesClaims, use }: Explained): Trace {
-  const all = explainAll(mappingsOf(call.world, issuer.uid), claims.claims, claims.redacted.length === 0 ? null : claims);
-  const shown = nearestFirst(all.filter(({ mapping }) => mayView(call, mapping.uid)).slice(0, maxMappings), claims.claims).map((outcome) => mappingTraceOf(call.world, outcome, { claims: claims.claims, values, use }));
-  const hidden = all.filter(({ mapping }) => !mayView(call, mapping.uid)).length;
+  const index = mappingsOf(call.world, issuer.uid);
+  const visible = index.all.filter(({ uid }) => mayView(call, uid));
+  const recorded = claims.redacted.length === 0 ? null : claims;
+  const shown = nearestFirst(nearestMappings(visible, { claims: claims.claims, recorded, limit: maxMappings }), claims.claims).map((outcome) => mappingTraceOf(call.world, outcome, { claims: claims.claims, values, use }));
+  const hidden = index.all.length - visible.length;
   const seesRules = mayView(call, issuer.uid);
   const steps = seesRules ? checks : checks.map(({ expected: _expected, ...rest }) => rest);
   const isVerified = checks.every(({ outcome }) => outcome === 'passed' || outcome === 'not_kept');
-  const gives = all.some(({ matched, mapping }) => matched && usesAreMet(mapping.facts.use, claims.claims, use) && grantStates(call.world, mapping.facts, claims.claims).some(({ because }) => because === null));
+  const gives = matching(index, claims, use).some(({ facts }) => grantStates(call.world, facts, claims.claims).some(({ because }) => because === null));
   const accepted = subject !== null && isVerified && gives && requiredMissing(issuer.facts.preset, claims.claims).length === 0;
   const causes = accepted ? [] : causesOf(call, { issuer, subject, steps, claims, values, shown, hidden });
   return {
@@ -122,14 +127,19 @@ export function traceOf(call: Call, { issuer, subject, checks, claims, shown: va
 }
 
 /** A claim that is missing, and of which the token has a namesake that would do, is likelier the mistake than another value. */
-function nearestFirst(outcomes: readonly MappingOutcome[], claims: Claims): readonly MappingOutcome[] {
+function nearestFirst(outcomes: readonly NearMapping[], claims: Claims): readonly NearMapping[] {
   const isMisnamed = ({ claim, holds: isRight }: CompiledCondition): boolean => {
     const near = readPointer(claims, claim) === undefined ? nearClaim(claim, claims) : null;
     return near !== null && isRight(readPointer(claims, near));
   };
-  const misnamed = ({ mapping }: MappingOutcome): number => mapping.facts.conditions.filter(isMisnamed).length;
-  const distances = distancesOf(outcomes, misnamed);
+  const distances = new Map(outcomes.map((outcome) => [outcome, outcome.distance - outcome.mapping.facts.conditions.filter(isMisnamed).length / 2]));
   return outcomes.toSorted((a, b) => distances.get(a)! - distances.get(b)!);
+}
+
+/** Whether the caller may view them or not. */
+function matching(index: MappingIndex, claims: RecordedClaims, use: TokenUse): readonly IssuerMapping[] {
+  if (claims.redacted.length === 0) return matchAll(index, claims.claims, use).map(({ mapping }) => mapping);
+  return index.all.filter(({ facts }) => judgeMapping(facts, claims) === 'holds' && usesAreMet(facts.use, claims.claims, use));
 }
 
 interface CauseParts extends Pick<Explained, 'issuer' | 'subject' | 'claims'> {

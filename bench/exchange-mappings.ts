@@ -12,7 +12,7 @@ const rounds = 5;
 const tokens = 500;
 const many = 10_000;
 const few = 10;
-const batch = 1_000;
+const batch = 250;
 const audience = 'https://sallyport.example';
 const key = issuerKey('RS256', 'bench');
 

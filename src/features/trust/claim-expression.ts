@@ -1,5 +1,5 @@
 /** The expression in CEL of a claim mapping, and-ed with `when`: what it may name and what it sees of a token. */
-import type { CelOutcome, CelVariables } from '#kernel/cel.ts';
+import type { Cel, CelOutcome, CelVariables } from '#kernel/cel.ts';
 import { isCompiled, rememberCel } from '#kernel/cel.ts';
 import { pointerOf } from '#kernel/matcher.ts';
 
@@ -7,6 +7,8 @@ type Claims = Readonly<Record<string, unknown>>;
 
 export interface ClaimExpression {
   readonly source: string;
+  /** Null when the text is not taken. */
+  readonly cel: Cel | null;
   readonly outcomeFor: (claims: Claims) => CelOutcome;
 }
 
@@ -17,18 +19,17 @@ const words: CelVariables = {
 
 export const compileClaimExpression = rememberCel(words, 2_000);
 
-/** JSON Pointers of the claims it reads, as far as they are written out; none of a text that is not taken. */
-export function celPointers(source: string): string[] {
-  const result = compileClaimExpression(source);
-  if (!isCompiled(result)) return [];
+/** JSON Pointers of the claims it reads, as far as they are written out. */
+export function celPointers({ reads }: Cel): string[] {
   const registered: Readonly<Record<string, string>> = { issuer: '/iss', subject: '/sub', audience: '/aud' };
-  return result.reads.flatMap(({ path: [variable, ...names] }) => (variable === 'token' ? (registered[names[0]!] ?? []) : names.length === 0 ? [] : [pointerOf(names)]));
+  return reads.flatMap(({ path: [variable, ...names] }) => (variable === 'token' ? (registered[names[0]!] ?? []) : names.length === 0 ? [] : [pointerOf(names)]));
 }
 
 /** A text that was once saved and is not taken any more has no value for anybody. */
 export function claimExpressionOf(source: string): ClaimExpression {
   const result = compileClaimExpression(source);
-  return { source, outcomeFor: (claims) => (isCompiled(result) ? result.explain({ claims, token: tokenOf(claims) }).outcome : 'no_value') };
+  const cel = isCompiled(result) ? result : null;
+  return { source, cel, outcomeFor: (claims) => cel?.explain({ claims, token: tokenOf(claims) }).outcome ?? 'no_value' };
 }
 
 /** The registered claims by the names people know; `aud` may be one text or a list (RFC 7519 §4.1.3). */

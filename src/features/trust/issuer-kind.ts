@@ -78,9 +78,9 @@ function mappingFaults(draft: Draft<TrustedIssuerSpec>, after: World): FieldErro
   const uid = after.find('trusted_issuer', draft.scope, draft.identifier)?.uid;
   const facts = compileIssuer(draft);
   return [...after.list('claim_mapping')].flatMap((mapping): FieldError[] => {
-    const { issuerUid, spec } = mapping.facts as ClaimMappingFacts;
+    const { issuerUid, spec, expression } = mapping.facts as ClaimMappingFacts;
     if (issuerUid !== uid || uid === undefined) return [];
-    const worse = refusalsOf({ draft: { scope: mapping.scope, identifier: mapping.identifier, spec, refs: () => undefined }, issuer: facts, issuerUid: uid, after });
+    const worse = refusalsOf({ draft: { scope: mapping.scope, identifier: mapping.identifier, spec, refs: () => undefined }, issuer: facts, issuerUid: uid, after, expression });
     return [
       ...(mutableScopeFaults(spec, facts).length === 0 ? [] : [{ pointer: '/immutableClaims', message: `the claim mapping \`${entryPath(mapping)}\` takes a scope from a claim that would no longer be immutable` }]),
       ...worse.map(({ code, message }) => ({ code, pointer: '', message: `the claim mapping \`${entryPath(mapping)}\` would be refused with it: ${message}` })),

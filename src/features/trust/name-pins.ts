@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '#kernel/canonical.ts';
 import { globMatches, readPointer } from '#kernel/matcher.ts';
+import { celPointers } from './claim-expression.ts';
 import { isStated, placed, readByExpression } from './lint/compared.ts';
 import type { Match } from './match.ts';
 import type { Preset } from './presets.ts';
@@ -29,8 +30,8 @@ const maxShownCharacters = 200;
  * goes with the names it is one among. The tenant's id counts as far as the mapping states it: a stranger's is then not meant.
  */
 export function namePinsOf({ mapping }: Match, preset: Preset, claims: Claims): NamePin[] {
-  const { spec } = mapping.facts;
-  const trusted = trustedClaims(spec);
+  const { spec, expression } = mapping.facts;
+  const trusted = trustedClaims(spec, expression === null || expression.cel === null ? [] : celPointers(expression.cel));
   return preset.claims.flatMap(({ claim, names, namedIn = [], namesLike = '*' }): NamePin[] => {
     if (names === undefined || !trusted.has(claim) || isStated(spec, names)) return [];
     const name = readPointer(claims, claim);
@@ -46,17 +47,17 @@ export function namePinsOf({ mapping }: Match, preset: Preset, claims: Claims): 
 /** Whether a mapping lets anybody in, or gives anything, on the word of this name. */
 export function trustsName(spec: ClaimMappingSpec, preset: Preset, claim: string): boolean {
   const names = preset.claims.find((known) => known.claim === claim)?.names;
-  return names !== undefined && trustedClaims(spec).has(claim) && !isStated(spec, names);
+  return names !== undefined && trustedClaims(spec, readByExpression(spec)).has(claim) && !isStated(spec, names);
 }
 
 /** Claims whose value decides whether the mapping matches, or what it gives. */
-function trustedClaims(spec: ClaimMappingSpec): ReadonlySet<string> {
+function trustedClaims(spec: ClaimMappingSpec, read: Iterable<string>): ReadonlySet<string> {
   const compared = placed(spec).filter(({ condition }) => condition.exists !== true && condition.absent !== true).map(({ condition }) => condition.claim);
   const inGrants = spec.grants.flatMap(({ scope, resources = [] }) => [
     ...(typeof scope === 'object' ? [scope.from] : []),
     ...resources.flatMap(({ where = {} }) => Object.values(where).flatMap((matcher) => ('equalsClaim' in matcher && typeof matcher.equalsClaim === 'string' ? [matcher.equalsClaim] : []))),
   ]);
-  return new Set([...compared, ...readByExpression(spec), ...inGrants]);
+  return new Set([...compared, ...read, ...inGrants]);
 }
 
 /** Long ids by their hash: an id is only ever compared. */

@@ -14,19 +14,33 @@ export interface Pin {
 export function choosePins(mappings: readonly (readonly CompiledCondition[])[]): readonly (Pin | null)[] {
   const pins = mappings.map(pinsOf);
   const counts = new Map<string, Map<unknown, number>>();
-  for (const { claim, values } of pins.flat()) {
+  for (const own of pins) for (const { claim, values } of own) {
     let ofClaim = counts.get(claim);
     if (ofClaim === undefined) counts.set(claim, (ofClaim = new Map()));
     for (const value of values) ofClaim.set(value, (ofClaim.get(value) ?? 0) + 1);
   }
-  const shared = ({ claim, values }: Pin): number => values.reduce<number>((most, value) => Math.max(most, counts.get(claim)!.get(value)!), 0);
-  return pins.map((own) => own.toSorted((a, b) => shared(a) - shared(b) || a.values.length - b.values.length)[0] ?? null);
+  return pins.map((own) => rarest(own, counts));
+}
+
+/** The first of those whose most frequent value is the least frequent; of two alike the one of fewer values. */
+function rarest(pins: readonly Pin[], counts: ReadonlyMap<string, ReadonlyMap<unknown, number>>): Pin | null {
+  let best: Pin | null = null;
+  let bestShared = Infinity;
+  for (const pin of pins) {
+    let shared = 0;
+    const ofClaim = counts.get(pin.claim)!;
+    for (const value of pin.values) shared = Math.max(shared, ofClaim.get(value)!);
+    if (shared < bestShared || (shared === bestShared && pin.values.length < best!.values.length)) [best, bestShared] = [pin, shared];
+  }
+  return best;
 }
 
 /** Each value once. */
 function pinsOf(conditions: readonly CompiledCondition[]): Pin[] {
-  return conditions.flatMap(({ claim, expected }): Pin[] => {
-    if ('equals' in expected) return [{ claim, values: [expected.equals] }];
-    return 'oneOf' in expected ? [{ claim, values: [...new Set<unknown>(expected.oneOf)] }] : [];
-  });
+  const pins: Pin[] = [];
+  for (const { claim, expected } of conditions) {
+    if ('equals' in expected) pins.push({ claim, values: [expected.equals] });
+    else if ('oneOf' in expected) pins.push({ claim, values: [...new Set<unknown>(expected.oneOf)] });
+  }
+  return pins;
 }

@@ -1,5 +1,5 @@
 /** Which claims a mapping compares, and how. Pure words the rules of the linter share. */
-import { celPointers } from '#features/trust/claim-expression.ts';
+import { celPointers, claimExpressionOf } from '#features/trust/claim-expression.ts';
 import type { ConditionSpec } from '#features/trust/claim-condition.ts';
 import type { ClaimMappingSpec } from '#features/trust/schema.ts';
 
@@ -29,7 +29,8 @@ export function isCompared(spec: ClaimMappingSpec, claim: string): boolean {
 
 /** JSON Pointers of claims the expression reads. */
 export function readByExpression({ condition }: Pick<ClaimMappingSpec, 'condition'>): ReadonlySet<string> {
-  return new Set(condition === undefined ? [] : celPointers(condition));
+  const cel = condition === undefined ? null : claimExpressionOf(condition).cel;
+  return new Set(cel === null ? [] : celPointers(cel));
 }
 
 /** Null when it is not known which; else every value the conditions on this claim let through. */

@@ -1,6 +1,6 @@
-import { anything, faultText, isCompiled } from '#kernel/cel.ts';
+import { anything, faultText } from '#kernel/cel.ts';
 import type { StatedType } from '#kernel/cel.ts';
-import { compileClaimExpression } from '#features/trust/claim-expression.ts';
+import { claimExpressionOf } from '#features/trust/claim-expression.ts';
 import { knownClaim } from '#features/trust/presets.ts';
 import type { Preset } from '#features/trust/presets.ts';
 import { pointerOf } from '#kernel/matcher.ts';
@@ -8,10 +8,10 @@ import type { MappingRule } from './finding.ts';
 import { finding } from './finding.ts';
 
 /** The expression against what the preset knows of claims: their types, and whether it could be true of any. */
-export const expressionTypes: MappingRule = ({ spec, issuer }) => {
+export const expressionTypes: MappingRule = ({ spec, issuer, expression }) => {
   if (spec.condition === undefined) return [];
-  const cel = compileClaimExpression(spec.condition);
-  if (!isCompiled(cel)) return [];
+  const { cel } = expression ?? claimExpressionOf(spec.condition);
+  if (cel === null) return [];
   const faults = cel.typeFaults((path) => typeAt(issuer.preset, path));
   if (faults.length > 0) return faults.map((fault) => finding('lint.expression_type', '/condition', `${faultText(fault)}; that is what ${issuer.preset.title} writes`));
   if (cel.couldHold({ claims: anything, token: { issuer: anything, subject: anything, audience: anything } })) return [];

@@ -2,6 +2,7 @@
 import type { FieldError } from '#kernel/errors.ts';
 import type { Draft } from '#kernel/kind.ts';
 import type { World } from '#kernel/world.ts';
+import type { ClaimExpression } from '#features/trust/claim-expression.ts';
 import type { ClaimMappingSpec, IssuerFacts } from '#features/trust/schema.ts';
 
 /** Every code, whether it refuses the save, and what it is about. `docs/claims-in.md` has the same table. */
@@ -42,6 +43,8 @@ export interface MappingLint {
   readonly spec: ClaimMappingSpec;
   readonly issuer: IssuerFacts;
   readonly issuerUid: string;
+  /** Compiled, where it is already. */
+  readonly expression?: ClaimExpression | null;
   /** Strangers get tokens of the issuer too. */
   readonly shared: boolean;
   readonly after: World;

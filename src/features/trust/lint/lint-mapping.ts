@@ -1,4 +1,5 @@
 /** All rules of the linter about a claim mapping, in the order their findings are told. Pure. */
+import type { ClaimExpression } from '#features/trust/claim-expression.ts';
 import { isShared } from '#features/trust/presets.ts';
 import type { ClaimMappingSpec, IssuerFacts } from '#features/trust/schema.ts';
 import type { Draft } from '#kernel/kind.ts';
@@ -25,6 +26,8 @@ export interface LintedMapping {
   readonly issuer: IssuerFacts;
   readonly issuerUid: string;
   readonly after: World;
+  /** Compiled, where it is already: an account may have more of them than are remembered. */
+  readonly expression?: ClaimExpression | null;
 }
 
 export function lintMapping(mapping: LintedMapping): readonly Finding[] {

@@ -197,6 +197,15 @@ describe('of workloads', () => {
   });
 });
 
+test('a grant whose scope a claim comes to name is lost by some workloads, and one that needs no claim any more gained', async () => {
+  const to = (scope: unknown): Document => doc('ClaimMapping', 'claimed', { issuer: 'corporate', when: [{ claim: '/client_id', equals: 'c' }], grants: [{ role: 'looker', scope, resources: [{ type: 'service' }] }] });
+  const [fixed, named] = [to('payments/refunds'), to({ from: '/project', map: { a: 'payments/refunds' } })];
+  for (const [from, into, sign] of [[fixed, named, '-'], [named, fixed, '+']] as const) {
+    await server.apply([from]);
+    assert.deepEqual((await told([into])).filter((line) => line.startsWith('workload:claimed')), [`workload:claimed ${sign} service.view payments/refunds/ledger`]);
+  }
+});
+
 describe('pages', () => {
   const many = [doc('Role', 'editor', { level: 'account', permissions: ['service.view', 'service.delete'] }), bind('bob', bob, 'editor', 'of_checkout'), service('new', 'front')];
 

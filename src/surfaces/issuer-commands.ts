@@ -167,7 +167,7 @@ function together(pages: readonly ShadowPage[]): ShadowPage {
 function printShadow(terminal: Terminal, answer: ShadowPage, json: boolean): void {
   if (json) return terminal.print(JSON.stringify(answer));
   for (const { workload, verdict, gains, loses, because, exchanges } of answer.items) {
-    terminal.print(`${workload ?? '(no subject)'}  ${verdict === 'cannot_tell' ? `cannot tell: ${because ?? ''}` : ''}  (${exchanges} exchanges)`);
+    terminal.print([workload ?? '(no subject)', ...(verdict === 'cannot_tell' ? [`cannot tell: ${because ?? ''}`] : []), `(${exchanges} exchanges)`].join('  '));
     for (const { role, scope, mapping } of gains) terminal.print(`  + ${role} at ${scope}  by ${mapping}`);
     for (const { role, scope, mapping } of loses) terminal.print(`  - ${role} at ${scope}  by ${mapping}`);
   }

@@ -19,6 +19,7 @@ import { ownIssuerCommands } from './own-issuer-commands.ts';
 import type { Wrapper } from './manifest-files.ts';
 import { RemoteRefusal, collect, remote, scopeApi } from './remote-command.ts';
 import { setup } from './setup-command.ts';
+import { stepTokenCommand } from './step-token-command.ts';
 import { trustCommands } from './trust-commands.ts';
 import { unusedCommand } from './unused-command.ts';
 
@@ -29,7 +30,7 @@ export interface CliParts {
 }
 
 export function remoteCommands(parts: CliParts): CommandRecord[] {
-  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, ...trustCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...ownIssuerCommands, ...sessionCommands, ...audits];
+  return [setup, ...changeCommands(parts), get(parts), remove(parts), exported, ...executionCommands, ...accessCommands, unusedCommand, ...tokens, stepTokenCommand, ...trustCommands, ...issuerDriftCommands, ...issuerCommands(parts), ...ownIssuerCommands, ...sessionCommands, ...audits];
 }
 
 function kindNamed(kinds: Kinds, text: string): string {

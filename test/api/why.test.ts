@@ -100,6 +100,19 @@ describe('an exchange of the past is explained', () => {
     assert.deepEqual([outcomes['signature'], outcomes['audience'], outcomes['expiry']], ['passed', 'failed', 'not_reached']);
   });
 
+  test('that was refused for what was done before, and not for what its claims say', async () => {
+    await world.server.apply([only('once', { singleUse: true }), only('named', { when: [{ claim: '/terraform_organization_id', equals: 'org-abc' }, { claim: '/terraform_workspace_name', equals: 'named' }] })]);
+    const once = world.hcp.token(terraformClaims({ terraform_workspace_id: 'once', jti: 'used-once' }));
+    await world.exchange(once);
+    const again = await world.tryExchange(once);
+    assert.match((await explain({ correlationId: (again.body as { correlation_id: string }).correlation_id })).trace.cause!, /^token_id: the token was used before/);
+    await world.exchange(world.hcp.token(terraformClaims({ terraform_workspace_id: 'first', terraform_workspace_name: 'named' })));
+    const stranger = await world.tryExchange(world.hcp.token(terraformClaims({ terraform_workspace_id: 'second', terraform_workspace_name: 'named' })));
+    const { cause } = (await explain({ correlationId: (stranger.body as { correlation_id: string }).correlation_id })).trace;
+    assert.match(cause!, /terraform_workspace_name|named/);
+    assert.doesNotMatch(cause!, /would be let in/);
+  });
+
   test('of an issuer that is gone since, to who may see the audit', async () => {
     const gone = await world.newIssuer();
     await world.server.apply([{ kind: 'TrustedIssuer', identifier: 'gone', spec: { issuer: gone.url, audiences: ['https://sallyport.example'], keys: { jwks: { keys: [gone.key.jwk] } }, algorithms: ['RS256'] } }]);

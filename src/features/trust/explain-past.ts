@@ -49,9 +49,17 @@ export async function explainPast(services: Services, call: Call, wanted: PastEx
   if (row === null || (issuer === null ? !seesAudit : !mayAskAbout(call, issuer))) throw refusal('access.not_found', unknownExchange);
   const explained = issuer === null ? withoutIssuer(row) : await explainRow(services, call, { row, issuer, seesAudit });
   const accepted = row.event.outcome === 'success';
-  const causes = accepted ? [] : explained.accepted ? [`${then(row)}; with the mappings of now it would be let in`] : explained.causes;
+  const causes = accepted ? [] : causesOf(row, explained);
   const seesMapping = (uid: string | undefined): boolean => seesAudit || (uid !== undefined && mayView(call, uid));
-  return { ...explained, accepted, causes, cause: causes[0] ?? null, event: await eventOf(services.database.read, row, seesMapping) };
+  return { ...explained, accepted, causes: [...causes], cause: causes[0] ?? null, event: await eventOf(services.database.read, row, seesMapping) };
+}
+
+/** What mappings say is of now; what else stood in the way was then. */
+function causesOf(row: ListedEvent, { accepted, causes, checks }: Trace): readonly string[] {
+  const { code } = (row.event.detail ?? {}) as Detail;
+  const isOfMappings = code === undefined || code === 'trust.no_mapping' || checks.some(({ outcome }) => outcome === 'failed');
+  if (!isOfMappings) return [then(row)];
+  return accepted ? [`${then(row)}; with the mappings of now it would be let in`] : causes;
 }
 
 /** The exchange itself, or the one a session began with that did something. */

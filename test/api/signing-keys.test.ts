@@ -125,6 +125,8 @@ describe('a key of minted tokens', () => {
     assert.deepEqual((await rows()).map(({ action, resource, actor, outcome }) => [action, resource, actor, outcome]), [['signing_key.revoke', `signing_key ${bad.id}`, 'user:admin', 'success']]);
     assert.ok(!(await published()).includes(bad.id));
     assert.deepEqual(await introspected(token), { active: false });
+    const { items: [kept] } = (await server.call({ method: 'GET', path: `${server.api}/connectors/partner/tokens` })).body as { items: [{ id: string; fate: string }] };
+    assert.deepEqual([kept.id, kept.fate], [claimsIn(token)['jti'], 'revoked']);
     await end();
     const other = await minted();
     assert.equal(kidOf(other.token), next.id);

@@ -31,7 +31,7 @@ const token = z.strictObject({
   attempt: z.number().int(),
   issuedAt: time,
   expiresAt: time,
-  fate: z.enum(['live', 'ended', 'expired']).describe('`ended`: the attempt it was minted for is over, and introspection says so'),
+  fate: z.enum(['live', 'ended', 'expired', 'revoked']).describe('`ended`: the attempt it was minted for is over; `revoked`: the key it was signed with was; introspection says so'),
 });
 type Token = z.infer<typeof token>;
 
@@ -91,7 +91,8 @@ async function rowsOf({ read }: Database, call: Call, { column, uid }: Of, { lim
   let query = read.selectFrom('minted_token as t')
     .innerJoin('execution as e', (join) => join.onRef('e.account_id', '=', 't.account_id').onRef('e.id', '=', 't.execution_id'))
     .innerJoin('attempt as a', (join) => join.onRef('a.account_id', '=', 't.account_id').onRef('a.id', '=', 't.attempt_id'))
-    .select(['t.id', 't.connector_uid', 't.audience', 't.subject', 't.execution_id', 't.issued_at', 't.expires_at', 'e.scope', 'a.step_uid', 'a.number', 'a.status'])
+    .leftJoin('signing_key as k', (join) => join.onRef('k.account_id', '=', 't.account_id').onRef('k.id', '=', 't.key_id'))
+    .select(['k.revoked_at', 't.id', 't.connector_uid', 't.audience', 't.subject', 't.execution_id', 't.issued_at', 't.expires_at', 'e.scope', 'a.step_uid', 'a.number', 'a.status'])
     .where('t.account_id', '=', call.account.id).where(`t.${column}`, '=', uid);
   if (before !== null) query = query.where(sql<boolean>`(t.issued_at, t.id) < (${before.at}::timestamptz, ${before.id}::uuid)`);
   const rows = await query.orderBy('t.issued_at', 'desc').orderBy('t.id', 'desc').limit(limit).execute();
@@ -111,8 +112,9 @@ async function rowsOf({ read }: Database, call: Call, { column, uid }: Of, { lim
 
 const working: ReadonlySet<string> = new Set(['leased', 'started']);
 
-/** A token's word is worth what its time and its attempt are. */
-function fateOf({ status, expires_at: expiresAt }: { readonly status: string; readonly expires_at: Date }, now: Date): Token['fate'] {
+/** A token's word is worth what its time, its key and its attempt are. */
+function fateOf({ status, expires_at: expiresAt, revoked_at: revokedAt }: { readonly status: string; readonly expires_at: Date; readonly revoked_at: Date | null }, now: Date): Token['fate'] {
   if (now >= expiresAt) return 'expired';
+  if (revokedAt !== null) return 'revoked';
   return working.has(status) ? 'live' : 'ended';
 }

@@ -1,8 +1,8 @@
 /** Who can and what can against asking everybody about everything: random accounts, pages of every size. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { AlikeRows } from '#features/access/alike-rows.ts';
-import { BindingShelf } from '#features/access/binding-shelf.ts';
+import { AlikeRows } from '#features/access/engine/alike-rows.ts';
+import { BindingShelf } from '#features/access/engine/binding-shelf.ts';
 import { evaluate } from '#features/access/feature.ts';
 import { whatCan } from '#features/questions/what-can.ts';
 import { whoCan } from '#features/questions/who-can.ts';

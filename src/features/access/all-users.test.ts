@@ -7,7 +7,7 @@ import { testKinds } from '#test/cases/stand-ins.ts';
 import { accountId, buildWorld, putsOf } from '#test/cases/world.ts';
 import { allUsersNamed, allUsersScope, allUsersUid, scopesJoinedAt } from './all-users.ts';
 import { builtin, builtinByUid, builtins } from './builtins.ts';
-import { accountAccess } from './account-access.ts';
+import { accountAccess } from './engine/account-access.ts';
 import { evaluate } from './evaluate.ts';
 import { lastAdminGone } from './last-admin.ts';
 import { isUnder, peopleUnder } from './reached.ts';

@@ -8,13 +8,13 @@ import type { Kinds, Noun } from '#kernel/kind.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { upwards } from '#kernel/scope.ts';
 import type { World } from '#kernel/world.ts';
-import { accountAccess } from './account-access.ts';
+import { accountAccess } from './engine/account-access.ts';
 import { inRange } from './extent.ts';
 import type { Grant } from './grants.ts';
 import { bindingGrant, grantHas } from './grants.ts';
 import { placesOf } from './places.ts';
 import { couldMatch } from './selector.ts';
-import { rightsKinds, touchedSubjects } from './touched.ts';
+import { rightsKinds, touchedSubjects } from './engine/touched.ts';
 
 export interface WorldChanged {
   readonly before: World;

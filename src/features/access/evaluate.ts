@@ -11,15 +11,15 @@ import type { World } from '#kernel/world.ts';
 import type { Matter } from './answer.ts';
 import { Answer, allowingGrant, askedIn } from './answer.ts';
 import { boundsAllow } from './bounds.ts';
-import type { CompiledGrants } from './compiled-grants.ts';
-import type { CompiledWay, Engine } from './engine.ts';
+import type { CompiledGrants } from './engine/compiled-grants.ts';
+import type { CompiledWay, Engine } from './engine/engine.ts';
 import type { Asker } from './grants.ts';
 import { actorOf } from './grants.ts';
-import { engineOf } from './overlaid.ts';
+import { engineOf } from './engine/overlaid.ts';
 import { ownScope } from './places.ts';
 import type { Range } from './schema.ts';
-import type { ScopeNode } from './scope-tree.ts';
-import type { Permission } from './vocabulary.ts';
+import type { ScopeNode } from './engine/scope-tree.ts';
+import type { Permission } from './engine/vocabulary.ts';
 import { waysOf } from './ways.ts';
 
 /**

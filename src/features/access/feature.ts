@@ -8,7 +8,7 @@ import { resourceTypeKind } from './resource-type-kind.ts';
 import { roleBindingKind } from './role-binding-kind.ts';
 import { roleKind } from './role-kind.ts';
 
-export { shelveBindings } from './account-access.ts';
+export { shelveBindings } from './engine/account-access.ts';
 export { isAllUsers } from './all-users.ts';
 export { authorize } from './authorize.ts';
 export { builtin, builtinByUid } from './builtins.ts';

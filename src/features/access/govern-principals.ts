@@ -5,7 +5,7 @@
 import type { Given, Kinds } from '#kernel/kind.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { contextOfPerson } from './asker-values.ts';
-import { aboutPrincipals } from './conditional-groups.ts';
+import { aboutPrincipals } from './engine/conditional-groups.ts';
 import { givenByGrant, grantsWhere, rolePermissions } from './gives.ts';
 import { bindingsOfResourceGroup, conditionalGroups } from './lookup.ts';
 import { memberships } from './memberships.ts';

@@ -18,7 +18,7 @@ import { permissionsOf } from './roles.ts';
 import type { ResourceGroupFacts } from './schema.ts';
 import type { CompiledSelector } from './selector.ts';
 import { conditionalSelectors, couldMatch, isAbout, matchesEverybody, widens } from './selector.ts';
-import { sessionKinds } from './touched.ts';
+import { sessionKinds } from './engine/touched.ts';
 
 type Conditional = { readonly grant: Grant; readonly why: string };
 

@@ -9,7 +9,7 @@ import { bindingsOf, groupsAround } from './lookup.ts';
 import { staysOf } from './memberships.ts';
 import { usersUnder } from './reached.ts';
 import type { BindingFacts } from './schema.ts';
-import { rightsKinds } from './touched.ts';
+import { rightsKinds } from './engine/touched.ts';
 
 interface Change {
   readonly worldBefore: World;

@@ -12,7 +12,7 @@ import type { CompiledExtent } from './extent.ts';
 import { rangeMeet } from './extent.ts';
 import type { Asker, Grant, Way } from './grants.ts';
 import { actorOf, grantHas, isLive } from './grants.ts';
-import { engineOf } from './overlaid.ts';
+import { engineOf } from './engine/overlaid.ts';
 import { scopeKind } from './places.ts';
 import { permissionsOf } from './roles.ts';
 import type { Range } from './schema.ts';

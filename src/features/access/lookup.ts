@@ -6,11 +6,11 @@ import type { MappingGrant } from '#kernel/caller.ts';
 import type { ScopePath } from '#kernel/scope.ts';
 import { contains } from '#kernel/scope.ts';
 import type { Entry, World } from '#kernel/world.ts';
-import { accountAccess } from './account-access.ts';
-import type { ListedBy } from './binding-shelf.ts';
+import { accountAccess } from './engine/account-access.ts';
+import type { ListedBy } from './engine/binding-shelf.ts';
 import { builtinByUid } from './builtins.ts';
-import { kindsAsked } from './conditional-groups.ts';
-import { Containers } from './containers.ts';
+import { kindsAsked } from './engine/conditional-groups.ts';
+import { Containers } from './engine/containers.ts';
 import type { BindingFacts, MappingFacts, ResourceGroupFacts, RoleFacts, Subject } from './schema.ts';
 
 /** A principal or group and the groups that led to it, from the principal's own up. */

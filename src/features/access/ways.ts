@@ -3,7 +3,7 @@ import type { WorkloadEvidence } from '#kernel/caller.ts';
 import type { World } from '#kernel/world.ts';
 import type { Asker, Grant, Way } from './grants.ts';
 import { bootstrapWays, isStillMember, makePersonWays, makeSessionWays } from './grants.ts';
-import { rightsKinds, sessionKinds } from './touched.ts';
+import { rightsKinds, sessionKinds } from './engine/touched.ts';
 
 const peopleKey = Symbol('access ways of people');
 const sessionsKey = Symbol('access ways of sessions');

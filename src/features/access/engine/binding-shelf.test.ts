@@ -8,7 +8,7 @@ import { seed } from '#test/seed.ts';
 import { AlikeRows } from './alike-rows.ts';
 import { BindingShelf } from './binding-shelf.ts';
 import type { ListedBy } from './binding-shelf.ts';
-import type { BindingFacts } from './schema.ts';
+import type { BindingFacts } from '../schema.ts';
 
 const uuid = (n: number): string => `0190aaaa-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
 /** UUIDs, and texts that look like them. */

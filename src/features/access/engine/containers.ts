@@ -4,7 +4,7 @@
  */
 import type { EntryChange } from '#kernel/follower.ts';
 import type { Entry } from '#kernel/world.ts';
-import type { GroupFacts, Subject } from './schema.ts';
+import type { GroupFacts, Subject } from '../schema.ts';
 
 const none: readonly string[] = [];
 

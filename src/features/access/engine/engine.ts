@@ -5,10 +5,10 @@ import type { ScopePath } from '#kernel/scope.ts';
 import type { AccountAccess } from './account-access.ts';
 import { foldGrants } from './compile-grants.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
-import type { Way } from './grants.ts';
-import { bootstrapWays, makeSessionWays } from './grants.ts';
+import type { Way } from '../grants.ts';
+import { bootstrapWays, makeSessionWays } from '../grants.ts';
 import { HeldPeople } from './held-people.ts';
-import type { Range } from './schema.ts';
+import type { Range } from '../schema.ts';
 import type { ScopeNode } from './scope-tree.ts';
 import { Vocabulary } from './vocabulary.ts';
 

@@ -6,7 +6,7 @@ import { testKinds } from '#test/cases/stand-ins.ts';
 import { accountId, askerOf, buildWorld, putsOf } from '#test/cases/world.ts';
 import type { Entry, World } from '#kernel/world.ts';
 import { accountAccess } from './account-access.ts';
-import { evaluate } from './evaluate.ts';
+import { evaluate } from '../evaluate.ts';
 import { HeldPeople } from './held-people.ts';
 import { Vocabulary } from './vocabulary.ts';
 

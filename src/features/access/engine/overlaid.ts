@@ -6,7 +6,7 @@ import type { Kinds } from '#kernel/kind.ts';
 import type { World } from '#kernel/world.ts';
 import { accountAccess } from './account-access.ts';
 import type { Engine } from './engine.ts';
-import type { Asker } from './grants.ts';
+import type { Asker } from '../grants.ts';
 import { rightsKinds, sessionKinds, touchedSubjects, touchesEverybody } from './touched.ts';
 
 const touchedKey = Symbol('access touched by an overlay');

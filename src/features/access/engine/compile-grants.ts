@@ -2,7 +2,7 @@
 import type { MatchContext } from '#kernel/matcher.ts';
 import { GrantFold } from './compiled-grants.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
-import type { Grant } from './grants.ts';
+import type { Grant } from '../grants.ts';
 import type { ScopeTree } from './scope-tree.ts';
 import type { Vocabulary } from './vocabulary.ts';
 

@@ -7,7 +7,7 @@ import type { Entry } from '#kernel/world.ts';
 import type { AccountAccess } from './account-access.ts';
 import { BindingCompiler } from './compile-bindings.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
-import type { PrincipalFacts } from './schema.ts';
+import type { PrincipalFacts } from '../schema.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** Of one account. */

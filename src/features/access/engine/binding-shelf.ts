@@ -17,7 +17,7 @@ import { IdentifierBytes } from './identifier-bytes.ts';
 import { Interned } from './interned.ts';
 import { RowLists } from './row-lists.ts';
 import { RowTable } from './row-table.ts';
-import type { BindingFacts, Subject } from './schema.ts';
+import type { BindingFacts, Subject } from '../schema.ts';
 import { UidColumn } from './uid-column.ts';
 import type { WantedUid } from './uid-column.ts';
 import { hashText } from './uid-words.ts';

@@ -2,7 +2,7 @@
 import type { EntryChange } from '#kernel/follower.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { BindingShelf } from './binding-shelf.ts';
-import type { BindingFacts, GroupFacts } from './schema.ts';
+import type { BindingFacts, GroupFacts } from '../schema.ts';
 
 /** Everything decisions about people are made from, but scopes, which are asked about at every question. */
 export const rightsKinds: readonly string[] = ['role_binding', 'user_group', 'user', 'service_account', 'role', 'resource_group'];

@@ -11,8 +11,8 @@ import type { MatchContext } from '#kernel/matcher.ts';
 import type { BitSets } from './bit-sets.ts';
 import { emptySet } from './bit-sets.ts';
 import type { ScopeNode } from './scope-tree.ts';
-import type { CompiledSelector, Resources } from './selector.ts';
-import { selectorMatches } from './selector.ts';
+import type { CompiledSelector, Resources } from '../selector.ts';
+import { selectorMatches } from '../selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** What bits cannot say of a grant. */

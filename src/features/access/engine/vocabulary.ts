@@ -1,8 +1,8 @@
 /** The permissions of some kinds as numbers, and roles and selectors as sets of them. */
 import type { Kinds, Noun } from '#kernel/kind.ts';
 import { BitSets, emptySet } from './bit-sets.ts';
-import { roleHas } from './roles.ts';
-import type { RoleFacts } from './schema.ts';
+import { roleHas } from '../roles.ts';
+import type { RoleFacts } from '../schema.ts';
 
 export interface Permission {
   readonly bit: number;

@@ -1,8 +1,8 @@
 /** Resource groups by the kinds their conditions are about: few of many, and every change of a tag asks for them. */
 import type { EntryChange } from '#kernel/follower.ts';
 import type { Entry } from '#kernel/world.ts';
-import type { ResourceGroupFacts } from './schema.ts';
-import { conditionalSelectors, principalWordsOf } from './selector.ts';
+import type { ResourceGroupFacts } from '../schema.ts';
+import { conditionalSelectors, principalWordsOf } from '../selector.ts';
 
 const none: ReadonlySet<string> = new Set();
 

@@ -6,17 +6,17 @@
 import { accountScope, depthOf } from '#kernel/scope.ts';
 import type { Entry } from '#kernel/world.ts';
 import type { AccountAccess } from './account-access.ts';
-import { allUsersUid } from './all-users.ts';
-import { contextOfPerson } from './asker-values.ts';
+import { allUsersUid } from '../all-users.ts';
+import { contextOfPerson } from '../asker-values.ts';
 import type { CompiledGrants } from './compiled-grants.ts';
 import { GrantFold } from './compiled-grants.ts';
-import { isNamersRange } from './extent.ts';
-import { groupsAround, resourceGroupFacts, roleFacts } from './lookup.ts';
-import { scopeKind } from './places.ts';
-import type { NamersRange, ResourceGroupFacts } from './schema.ts';
+import { isNamersRange } from '../extent.ts';
+import { groupsAround, resourceGroupFacts, roleFacts } from '../lookup.ts';
+import { scopeKind } from '../places.ts';
+import type { NamersRange, ResourceGroupFacts } from '../schema.ts';
 import type { ScopeNode } from './scope-tree.ts';
 import { isWithin } from './scope-tree.ts';
-import type { Resources } from './selector.ts';
+import type { Resources } from '../selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 interface NumberedRole {

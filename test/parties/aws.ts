@@ -23,7 +23,8 @@ export function startAws(roles: readonly AwsRole[]): Promise<Cloud> {
   return startCloud(async ({ body }, verify) => {
     const form = new URLSearchParams(body);
     const role = roles.find(({ arn }) => arn === form.get('RoleArn'));
-    const seconds = Number(form.get('DurationSeconds'));
+    // Without a wish it is an hour, as there.
+    const seconds = Number(form.get('DurationSeconds') ?? 3_600);
     if (form.get('Action') !== 'AssumeRoleWithWebIdentity' || form.get('Version') !== '2011-06-15') return failure(400, 'InvalidAction');
     if (!/^[\w+=,.@-]{2,64}$/.test(form.get('RoleSessionName') ?? '')) return failure(400, 'ValidationError');
     if (role === undefined) return failure(403, 'AccessDenied');

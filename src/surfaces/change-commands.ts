@@ -102,6 +102,10 @@ interface Terms {
   readonly when: readonly Readonly<Record<string, unknown>>[];
   readonly condition: string | null;
   readonly grants: readonly object[];
+  readonly singleUse: boolean;
+  readonly maxTokenAgeSeconds: number | null;
+  readonly proofOfPossession: boolean;
+  readonly mayAdminister: boolean;
 }
 
 interface Concerned {
@@ -164,8 +168,13 @@ function resourceLine({ id, scope, permissions }: Resource): string {
   return `${permissions.join(', ')}  ${id}${isPath ? '' : ` in ${scope}`}`;
 }
 
-function termsLine({ issuer, when, condition, grants }: Terms): string {
+function termsLine({ issuer, when, condition, grants, ...uses }: Terms): string {
   const claims = when.map(({ claim, ...must }) => `${String(claim)} ${Object.entries(must).map(([how, value]) => `${how} ${JSON.stringify(value)}`).join(', ')}`);
   const given = grants.map((grant) => `grant ${JSON.stringify(grant)}`);
-  return [`a token of ${issuer}`, ...claims, ...(condition === null ? [] : [condition]), ...given].join('; ');
+  const { singleUse, maxTokenAgeSeconds, proofOfPossession, mayAdminister } = uses;
+  const ways = [
+    ...(singleUse ? ['used once'] : []), ...(maxTokenAgeSeconds === null ? [] : [`at most ${maxTokenAgeSeconds} s old`]),
+    ...(proofOfPossession ? ['with a key proven'] : []), ...(mayAdminister ? ['may administer'] : []),
+  ];
+  return [`a token of ${issuer}`, ...claims, ...(condition === null ? [] : [condition]), ...ways, ...given].join('; ');
 }

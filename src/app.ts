@@ -56,8 +56,8 @@ import { manifestSchemas } from '#surfaces/schemas.ts';
 
 /** In rank order: a feature imports only those before it. The layering check reads this list. */
 const features = [
-  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'usage', 'mint', 'clouds', 'secrets',
-  'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
+  'resources', 'audit', 'tenancy', 'access', 'people', 'credentials', 'login', 'masking', 'connectors', 'trust', 'questions', 'usage', 'mint', 'clouds', 'identities',
+  'secrets', 'expressions', 'governance', 'runners', 'pipelines', 'executions', 'scm', 'supply-chain',
 ] as const;
 
 export interface AppServices {

@@ -10,7 +10,10 @@ import { builtin, builtinByUid, builtins } from './builtins.ts';
 import { accountAccess } from './engine/account-access.ts';
 import { evaluate } from './evaluate.ts';
 import { lastAdminGone } from './last-admin.ts';
+import { groupsAround } from './lookup.ts';
+import { staysOf } from './memberships.ts';
 import { isUnder, peopleUnder } from './reached.ts';
+import type { BindingFacts } from './schema.ts';
 
 const everything = 'all_resources_including_child_scopes';
 const user = (identifier: string, spec: object = {}): Manifest => ({ kind: 'User', identifier, spec: { email: 'a@example.com', ...spec } });
@@ -56,6 +59,19 @@ describe('a built-in group of all users', () => {
       assert.equal(builtinByUid(uid)?.identifier, reference);
     });
   }
+
+  it('is not joined through a group of another place, whatever a stored binding says: a group counts at its own scope and below', () => {
+    const base = built({ kind: 'UserGroup', scope: 'pay', identifier: 'strangers', spec: { members: [{ type: 'user', id: 'outsider' }] } });
+    const outsider = base.find('user', '/', 'outsider')!;
+    const scopesOf = (uid: string): string[] => {
+      const binding = base.find('role_binding', 'payments/checkout', 'team')!;
+      const facts = { ...(binding.facts as BindingFacts), principal: { type: 'user_group', uid } };
+      const world = base.overlay([{ put: { ...binding, facts } }]);
+      return [...staysOf(world, groupsAround(world, outsider)).keys()].toSorted();
+    };
+    assert.deepEqual(scopesOf(base.find('user_group', 'pay', 'strangers')!.uid), []);
+    assert.deepEqual([...staysOf(base, groupsAround(base, base.find('user', '/', 'member')!)).keys()].toSorted(), ['payments', 'payments/checkout']);
+  });
 
   it('is there for every level, and no scope has another’s', () => {
     assert.deepEqual(builtins('user_group').map(({ identifier }) => identifier), ['all_account_users', 'all_org_users', 'all_project_users']);

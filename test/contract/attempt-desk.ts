@@ -67,6 +67,7 @@ const success: EndedResult = { exit: 'success', code: 0, signal: null, message: 
 const underLease: Readonly<Record<string, (world: DeskWorld, ref: AttemptRef) => Promise<unknown>>> = {
   payload: (world, ref) => world.desk.payload(ref, world.now()),
   masks: (world, ref) => world.desk.masks(ref, 0, world.now()),
+  token: (world, ref) => world.desk.token(ref, { identity: 'CLOUD', audience: 'https://cloud.example' }, world.now()),
   started: (world, ref) => world.desk.started(ref, world.now()),
   heartbeat: (world, ref) => world.desk.heartbeat(ref, world.now()),
   log: (world, ref) => append(world, ref, 0, 'text'),

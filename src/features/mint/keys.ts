@@ -45,6 +45,8 @@ const maxAccounts = 10_000;
 interface Known {
   readonly rows: readonly StoredKey[];
   readonly readMs: number;
+  /** Opened keys that sign, each until the next one does. */
+  readonly signing: Map<MintAlgorithm, { readonly key: SigningKey; readonly fromMs: number; readonly untilMs: number }>;
 }
 
 interface Listed {
@@ -81,7 +83,7 @@ export function createMintKeys(services: KeyServices): MintKeys {
     // Something was changed meanwhile, or somebody read after us: what we read may be what was before.
     if (forgotten !== since || (known.get(accountId)?.readMs ?? -Infinity) > readMs) return rows;
     known.delete(accountId);
-    if (rows.length > 0) known.set(accountId, { rows, readMs });
+    if (rows.length > 0) known.set(accountId, { rows, readMs, signing: new Map() });
     if (known.size > maxAccounts) drop(known.keys().next().value!);
     return rows;
   }
@@ -133,9 +135,20 @@ export function createMintKeys(services: KeyServices): MintKeys {
   const mintKeys: MintKeys = {
     policy,
     async current(accountId, algorithm) {
+      const remembered = known.get(accountId);
+      if (remembered !== undefined && clock.monotonicMs() - remembered.readMs < believedMs) {
+        const signing = remembered.signing.get(algorithm);
+        const nowMs = clock.now().getTime();
+        if (signing !== undefined && nowMs >= signing.fromMs && nowMs < signing.untilMs) return signing.key;
+      }
       const now = (await standingNow(accountId)).find(({ row, state }) => row.algorithm === algorithm && state === 'current');
       if (now === undefined) throw refusal('keys.unsealable', { because: `the account has no ${algorithm} key that signs` });
-      return open(accountId, now.row);
+      const key = await open(accountId, now.row);
+      const next = now.publishedUntil === null ? Infinity : now.publishedUntil.getTime() - policy.overlapMs;
+      // Only of the rows it was found in.
+      const read = known.get(accountId);
+      if (read?.rows.includes(now.row) === true) read.signing.set(algorithm, { key, fromMs: now.row.signsFrom.getTime(), untilMs: next });
+      return key;
     },
     async published(accountId) {
       const rows = (await standingNow(accountId)).filter(isPublished).map(({ row }) => row);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { onlyIn } from '#test/mode.ts';
 import { plainEnvironment } from '#test/serve-process.ts';
 
 const demo = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url));
@@ -61,7 +62,7 @@ describe('the demo', () => {
     assertAllHold(await play());
   });
 
-  test('does so where no step can be isolated, and says that it accepted that', { timeout, skip: canBeWithoutIsolation() ? false : 'needs: user namespaces' }, async () => {
+  test('does so where no step can be isolated, and says that it accepted that', { timeout, skip: onlyIn('long') || (canBeWithoutIsolation() ? false : 'needs: user namespaces') }, async () => {
     const played = await play(withoutIsolation);
     assertAllHold(played);
     assert.match(played.stdout, /NOTE: steps cannot be isolated on this machine; the runner was started with --unsafe-local-runner/);

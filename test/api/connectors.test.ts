@@ -131,7 +131,7 @@ describe('a connector is refused when it is saved', () => {
     ['with tokens that live for more than an hour', { ...jwt, ttl: '61m' }, '/spec/ttl'],
     ['with tokens that live for less than a minute', { ...jwt, ttl: '59s' }, '/spec/ttl'],
     ['of no type', { audiences: ['https://partner.example'] }, '/spec/type'],
-    ['of a type that is not offered', { type: 'aws_oidc' }, '/spec/type'],
+    ['of a type that is not offered', { type: 'oracle_oidc' }, '/spec/type'],
     ['of one type with the fields of another', { ...gcp, audiences: ['https://partner.example'] }, '/spec/audiences'],
     ['with a project number that is none', { ...gcp, projectNumber: 'my-project' }, '/spec/projectNumber'],
     ['with a pool that climbs out of the audience', { ...gcp, poolId: '../../x' }, '/spec/poolId'],

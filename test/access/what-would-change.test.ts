@@ -6,7 +6,8 @@ import type { Asker, WorldChanged } from '#features/access/feature.ts';
 import type { MappingFacts } from '#features/access/schema.ts';
 import type { ChangePage, WorkBounds } from '#features/questions/what-would-change.ts';
 import { whatWouldChange } from '#features/questions/what-would-change.ts';
-import type { World } from '#kernel/world.ts';
+import type { ClaimMappingFacts } from '#features/trust/schema.ts';
+import type { Entry, World } from '#kernel/world.ts';
 import { entryPath } from '#kernel/world.ts';
 import { createKinds } from '../../src/app.ts';
 import { runs } from '../mode.ts';
@@ -91,14 +92,26 @@ function expectedOf(before: World, after: World): string[] {
   return difference(allowed(before, named(before)), allowed(after, named(after)));
 }
 
-/** Whatever a workload with some claims gains or loses by a mapping is told of the mapping, unless its conditions are others. */
+/**
+ * Whatever a workload with some claims gains or loses by a mapping is told of the mapping, unless its conditions are others.
+ * Where a claim picks one of several scopes the mapping is told as all its workloads together: what one of them loses and
+ * another keeps is not told.
+ */
 function checkWorkloads({ before, after }: WorldChanged, items: readonly Item[], label: string): number {
   const told = new Set(items.flatMap((item) => (item.type === 'workload' ? linesOf(item) : [])));
-  const isOther = new Set(items.flatMap((item) => (item.type === 'workload' && item.conditionChanged !== undefined ? [item.path] : [])));
+  const isOther = new Set([
+    ...items.flatMap((item) => (item.type === 'workload' && item.conditionChanged !== undefined ? [item.path] : [])),
+    ...[before, after].flatMap((world) => [...world.list('claim_mapping')].filter(picksScopes).map(entryPath)),
+  ]);
   const missed = claimSets.flatMap((claims) => difference(allowed(before, comingBy(before, claims)), allowed(after, comingBy(after, claims))))
     .filter((line) => !told.has(line) && !isOther.has(line.slice('workload:'.length, line.search(/ [+-] /))));
   assert.deepEqual(missed, [], `${label}: of workloads`);
   return told.size;
+}
+
+function picksScopes({ facts }: Entry): boolean {
+  const { spec } = facts as ClaimMappingFacts;
+  return spec.grants.some(({ scope }) => typeof scope === 'object' && (scope.map === undefined || new Set(Object.values(scope.map)).size > 1));
 }
 
 /** One session for each mapping that matches, made in this world. */

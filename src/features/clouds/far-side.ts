@@ -62,15 +62,19 @@ export function documentIn({ body }: OutboundAnswer): JsonValue {
 
 /** A member that is text, found step by step. */
 export function textAt(document: JsonValue, ...path: readonly string[]): string | null {
-  const value = path.reduce<JsonValue>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key]! : null), document);
+  const value = memberAt(document, path);
   return typeof value === 'string' ? value : null;
 }
 
 /** A member that is a whole number of seconds, as a number or as text. */
 export function secondsAt(document: JsonValue, ...path: readonly string[]): number | null {
-  const value = path.reduce<JsonValue>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key]! : null), document);
+  const value = memberAt(document, path);
   const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null;
+}
+
+function memberAt(document: JsonValue, path: readonly string[]): JsonValue {
+  return path.reduce<JsonValue>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key]! : null), document);
 }
 
 function isObject(value: JsonValue): value is { readonly [member: string]: JsonValue } {
